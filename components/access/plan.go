@@ -1,0 +1,169 @@
+// Package access declares the roles of a database and what they may do: an
+// owner that nobody logs in as, a migrator that acts as the owner, logins that
+// only read and write, and privileges both on what exists and on what the
+// migrator will create later, in every schema.
+package access
+
+import (
+	"slices"
+
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/password"
+)
+
+// Role is one role. Verifier is set for logins only.
+type Role struct {
+	Name           string
+	Login          bool
+	Verifier       string // SCRAM-SHA-256; secret
+	MemberOf       []string
+	AssumeRole     string // the role that its sessions act as
+	CreateDatabase bool
+}
+
+// Schema is a schema that exists before the first migration.
+type Schema struct{ Name, Owner string }
+
+// Grant is what a role may do with one object, or with all objects of a type
+// in a schema. An empty list of privileges takes all away.
+type Grant struct {
+	Database, Role, Schema, ObjectType string
+	Privileges                         []string
+}
+
+// DefaultPrivileges is what a role may do with objects of a type that Owner
+// will create, in whatever schema: objects that are created in one schema and
+// moved to another keep what they were created with.
+type DefaultPrivileges struct {
+	Role, Owner, ObjectType string
+	Privileges              []string
+}
+
+// Plan is everything that is to be declared, in the order of its registration.
+type Plan struct {
+	Database          string
+	Superuser         string
+	Roles             []Role
+	Schemas           []Schema
+	Extensions        []string
+	Grants            []Grant
+	DefaultPrivileges []DefaultPrivileges
+}
+
+// public is the pseudo role that stands for everybody (manual, section 5.8).
+const public = "public"
+
+// extensionSchema is where extensions live: on every search path.
+const extensionSchema = "public"
+
+// NewPlan makes the plan of a stack. Its verifiers are secret.
+func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
+	names := NewNames(stack.Access)
+	verifier := func(role string) string { return derivation.Verifier(role, names.Generation(role)) }
+	login := func(name string, memberOf ...string) Role {
+		return Role{Name: name, Login: true, Verifier: verifier(name), MemberOf: memberOf}
+	}
+	plan := Plan{
+		Database:   stack.Database.Name,
+		Superuser:  stack.Target.Username,
+		Extensions: stack.Database.Extensions,
+		Roles: []Role{
+			{Name: names.Owner}, {Name: names.ReadWrite}, {Name: names.ReadOnlyGroup},
+			{Name: names.Migrator, Login: true, Verifier: verifier(names.Migrator), MemberOf: []string{names.Owner}, AssumeRole: names.Owner},
+			login(names.ReadOnly, names.ReadOnlyGroup),
+			login(names.Monitor, "pg_monitor"),
+			login(names.Backup, "pg_read_all_data"),
+			login(names.Health),
+		},
+	}
+	for _, slot := range names.AppSlots {
+		role := login(slot, names.ReadWrite)
+		role.CreateDatabase = stack.Access.Application.CreateDatabases
+		plan.Roles = append(plan.Roles, role)
+	}
+	for _, schema := range stack.Database.Schemas {
+		plan.Schemas = append(plan.Schemas, Schema{Name: schema, Owner: names.Owner})
+	}
+	plan.Grants = slices.Concat(databaseGrants(plan.Database, names), schemaGrants(plan, names), objectGrants(plan, names, stack.Access.Application))
+	plan.DefaultPrivileges = defaultPrivileges(names, stack.Access.Application)
+	return plan
+}
+
+// databaseGrants says who may connect. PUBLIC may not: neither to this
+// database nor to those that every cluster has.
+func databaseGrants(database string, names Names) []Grant {
+	grant := func(database, role string, privileges ...string) Grant {
+		return Grant{Database: database, Role: role, ObjectType: "database", Privileges: privileges}
+	}
+	grants := []Grant{
+		grant("postgres", public), grant("template1", public), grant(database, public),
+		grant(database, names.Owner, "CONNECT", "CREATE", "TEMPORARY"),
+	}
+	for _, role := range []string{names.ReadWrite, names.ReadOnlyGroup, names.Monitor, names.Backup, names.Health} {
+		grants = append(grants, grant(database, role, "CONNECT"))
+	}
+	return grants
+}
+
+func schemaGrants(plan Plan, names Names) []Grant {
+	var grants []Grant
+	grant := func(schema, role string, privileges ...string) {
+		grants = append(grants, Grant{Database: plan.Database, Role: role, Schema: schema, ObjectType: "schema", Privileges: privileges})
+	}
+	for _, schema := range plan.Schemas {
+		if schema.Name == public {
+			grant(schema.Name, public)
+		}
+		grant(schema.Name, names.ReadWrite, "USAGE")
+		grant(schema.Name, names.ReadOnlyGroup, "USAGE")
+		if schema.Name == extensionSchema && slices.Contains(plan.Extensions, "pg_stat_statements") {
+			grant(schema.Name, names.Monitor, "USAGE")
+		}
+	}
+	return grants
+}
+
+// Privileges of the two groups, by type of object.
+var (
+	readTables     = []string{"SELECT"}
+	writeTables    = []string{"DELETE", "INSERT", "SELECT", "UPDATE"}
+	readSequences  = []string{"SELECT"}
+	writeSequences = []string{"SELECT", "USAGE"}
+)
+
+func tablePrivileges(application config.Application) []string {
+	if application.Truncate {
+		return append(slices.Clone(writeTables), "TRUNCATE")
+	}
+	return writeTables
+}
+
+func objectGrants(plan Plan, names Names, application config.Application) []Grant {
+	var grants []Grant
+	for _, schema := range plan.Schemas {
+		grant := func(role, objectType string, privileges []string) {
+			grants = append(grants, Grant{Database: plan.Database, Role: role, Schema: schema.Name, ObjectType: objectType, Privileges: privileges})
+		}
+		grant(names.ReadWrite, "table", tablePrivileges(application))
+		grant(names.ReadOnlyGroup, "table", readTables)
+		grant(names.ReadWrite, "sequence", writeSequences)
+		grant(names.ReadOnlyGroup, "sequence", readSequences)
+	}
+	return grants
+}
+
+func defaultPrivileges(names Names, application config.Application) []DefaultPrivileges {
+	to := func(role, objectType string, privileges ...string) DefaultPrivileges {
+		return DefaultPrivileges{Role: role, Owner: names.Owner, ObjectType: objectType, Privileges: privileges}
+	}
+	return []DefaultPrivileges{
+		to(names.ReadWrite, "schema", "USAGE"),
+		to(names.ReadOnlyGroup, "schema", "USAGE"),
+		to(names.ReadWrite, "table", tablePrivileges(application)...),
+		to(names.ReadOnlyGroup, "table", readTables...),
+		to(names.ReadWrite, "sequence", writeSequences...),
+		to(names.ReadOnlyGroup, "sequence", readSequences...),
+		to(public, "function"),
+		to(names.ReadWrite, "function", "EXECUTE"),
+	}
+}

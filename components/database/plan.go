@@ -1,0 +1,77 @@
+package database
+
+import (
+	"time"
+
+	"github.com/witchcityrope/database/components/access"
+	"github.com/witchcityrope/database/components/certificate"
+	"github.com/witchcityrope/database/components/connections"
+	"github.com/witchcityrope/database/components/server"
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/password"
+)
+
+// plan is everything that a stack declares, as plain values.
+type plan struct {
+	stack       *config.Stack
+	superuser   superuserLogin
+	certificate certificate.Plan
+	server      server.Plan
+	access      access.Plan
+	clients     []connections.Client
+}
+
+// superuserLogin is how this program itself logs in.
+type superuserLogin struct {
+	password     string   // after this run; secret
+	fallbacks    []string // what it may be before; secret
+	tlsMode      string   // pgserver's
+	sslMode      string   // libpq's
+	readyTimeout time.Duration
+}
+
+// newPlan computes everything that can be known before a resource is registered.
+func newPlan(stack *config.Stack, image string, given secrets) (plan, error) {
+	derivation, err := password.NewDerivation(given.root, stack.Name)
+	if err != nil {
+		return plan{}, err
+	}
+	assembled := plan{
+		stack:       stack,
+		superuser:   newSuperuserLogin(stack, given, derivation),
+		certificate: certificate.NewPlan(stack),
+		access:      access.NewPlan(stack, derivation),
+	}
+	if assembled.clients, err = connections.NewPlan(stack, derivation); err != nil {
+		return plan{}, err
+	}
+	if stack.Target.Type == config.Container {
+		assembled.server, err = server.NewPlan(stack, image, derivation)
+	}
+	return assembled, err
+}
+
+// newSuperuserLogin derives a container's superuser password. Through the
+// loopback interface TLS is used, but the certificate is not verified: a
+// certificate that somebody replaced must not keep out who repairs it, and
+// SCRAM proves both sides.
+func newSuperuserLogin(stack *config.Stack, given secrets, derivation *password.Derivation) superuserLogin {
+	if stack.Target.Type == config.External {
+		return superuserLogin{
+			password: given.administrator, tlsMode: "verify-full", sslMode: "verify-full",
+			readyTimeout: time.Duration(stack.Server.ReadyTimeout),
+		}
+	}
+	name, generation := stack.Target.Username, stack.Access.Generation
+	login := superuserLogin{
+		password:     derivation.Password(name, generation),
+		fallbacks:    []string{derivation.Password(name, generation-1), derivation.Password(name, server.BootstrapGeneration)},
+		tlsMode:      "prefer",
+		sslMode:      "disable",
+		readyTimeout: time.Duration(stack.Server.ReadyTimeout),
+	}
+	if stack.TLS.Enabled {
+		login.sslMode = "require"
+	}
+	return login
+}
