@@ -35,7 +35,9 @@ done
 install -m 755 "$SCRIPT_DIR/docker-entrypoint.sh" "$root/usr/local/bin/"
 mkdir -p "$root/docker-entrypoint-initdb.d"
 install -d -m 1777 -o 70 -g 70 "$root/var/lib/postgresql" "$root/var/lib/postgresql/data"
-install -d -m 3775 -o 70 -g 70 "$root/var/run/postgresql"
+# Not by way of var/run: seen from outside, that links to this machine's own /run.
+rm -rf "$root"/run/*
+install -d -m 3775 -o 70 -g 70 "$root/run/postgresql"
 
 # Not wanted in a container. Perl came with Debian's wrappers only.
 rm -rf "$root"/usr/share/perl "$root"/usr/lib/*/perl "$root"/usr/lib/*/libperl.so*

@@ -2,7 +2,8 @@
 # Starts PostgreSQL in a container, initialising an empty data directory first.
 # The variables and /docker-entrypoint-initdb.d behave as documented for the
 # official image: https://hub.docker.com/_/postgres
-set -Eeuo pipefail
+# Without -u, under which sourced scripts might trip over a variable of theirs.
+set -Eeo pipefail
 
 note() { printf '%s: %s\n' "${0##*/}" "$*"; }
 fail() { note "error: $*" >&2; exit 1; }
@@ -17,7 +18,8 @@ from_file() {
 	if [ -n "${!name:-}" ]; then
 		value=${!name}
 	elif [ -n "${!file:-}" ]; then
-		value=$(<"${!file}") || fail "$file: cannot read ${!file}"
+		[ -r "${!file}" ] || fail "$file: cannot read ${!file}"
+		value=$(<"${!file}")
 	fi
 	export "$name=$value"
 	unset "$file"
@@ -83,7 +85,7 @@ create_database() {
 		postgres --single -j -c exit_on_error=true -c log_checkpoints=off postgres >/dev/null
 }
 
-# sql runs psql on the new database; scripts in initdb.d may call it.
+# sql runs psql on the new database, through the socket.
 sql() {
 	PGHOST='' PGHOSTADDR='' psql --set ON_ERROR_STOP=1 --no-psqlrc --no-password \
 		--username "$POSTGRES_USER" --dbname "$POSTGRES_DB" "$@"

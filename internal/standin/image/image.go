@@ -72,13 +72,13 @@ func DefaultConfig() Config {
 // Ref names the image that this recipe makes of the given server binaries: its
 // tag changes whenever anything in the recipe does.
 func Ref(serverPackage string) (string, error) {
+	args, _ := BootstrapCommand("scripts", serverPackage, "root.tar")
 	recipe := struct {
-		Server             string
-		Suite              string
-		Packages, Excluded []string
-		Config             Config
-		Scripts            map[string][]byte
-	}{serverPackage, Suite, packages, excluded, DefaultConfig(), map[string][]byte{}}
+		Server    string
+		Bootstrap []string
+		Config    Config
+		Scripts   map[string][]byte
+	}{serverPackage, args, DefaultConfig(), map[string][]byte{}}
 	entries, err := scripts.ReadDir(".")
 	if err != nil {
 		return "", err
@@ -99,7 +99,8 @@ func Ref(serverPackage string) (string, error) {
 // BootstrapCommand is the command that makes the image's root as a tar file,
 // given where the server binaries are and where [WriteScripts] has put the scripts.
 func BootstrapCommand(scriptDir, serverDir, tarFile string) (args, env []string) {
-	args = []string{"mmdebstrap", "--quiet", "--mode=root", "--variant=essential"}
+	// /run keeps the folder of the server's socket.
+	args = []string{"mmdebstrap", "--quiet", "--mode=root", "--variant=essential", "--skip=cleanup/run"}
 	for _, path := range excluded {
 		args = append(args, "--dpkgopt=path-exclude="+path)
 	}
