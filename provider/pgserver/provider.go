@@ -1,0 +1,69 @@
+// Package pgserver is a Pulumi provider for what no published provider does inside a running
+// PostgreSQL server: files in the data directory, the superuser's password, system settings, and the
+// adoption of roles that are there already.
+//
+// Check, Diff and previews never talk to the server. Whatever can hold a secret travels in sessions
+// that tell the server to log nothing.
+package pgserver
+
+import (
+	"context"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi-go-provider/infer"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+)
+
+const (
+	// Name is the provider's package name.
+	Name = "pgserver"
+	// Version is the provider's version; it is built with the program that uses it.
+	Version = "0.1.0"
+)
+
+// New makes the provider.
+func New() (p.Provider, error) { return newProvider(dial) }
+
+// newProvider makes the provider with its way to reach a server.
+func newProvider(dial dialer) (p.Provider, error) {
+	config := &Config{}
+	provider, err := infer.NewProviderBuilder().
+		WithDisplayName("PostgreSQL server").
+		WithDescription("What Pulumi needs to do inside a running PostgreSQL server.").
+		WithLicense("MIT").
+		WithGoImportPath("github.com/witchcityrope/database/components/pgserver").
+		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"pgserver": "index"}).
+		WithConfig(infer.Config(config)).
+		WithResources(
+			infer.Resource(&Superuser{dial}),
+			infer.Resource(&ServerFile{dial}),
+			infer.Resource(&SystemSetting{dial}),
+			infer.Resource(&Database{dial}),
+			infer.Resource(&SetAside{dial}),
+			infer.Resource(&PutBack{dial}),
+		).
+		Build()
+	if err != nil {
+		return p.Provider{}, err
+	}
+	return keepConfigApart(provider, config), nil
+}
+
+// keepConfigApart corrects how infer handles the configuration. It decodes every configuration that it
+// is asked about into the one in use, on top of what is there, so that a value taken away would stay;
+// and it would replace every resource when a password changes.
+func keepConfigApart(provider p.Provider, inUse *Config) p.Provider {
+	configure, check := provider.Configure, provider.CheckConfig
+	provider.Configure = func(ctx context.Context, request p.ConfigureRequest) error {
+		*inUse = Config{}
+		return configure(ctx, request)
+	}
+	provider.CheckConfig = func(ctx context.Context, request p.CheckRequest) (p.CheckResponse, error) {
+		kept := *inUse
+		defer func() { *inUse = kept }()
+		*inUse = Config{}
+		return check(ctx, request)
+	}
+	provider.DiffConfig = diffConfig
+	return provider
+}
