@@ -79,7 +79,7 @@ func (c *Config) faults() []p.CheckFailure {
 	fault := func(property, format string, args ...any) {
 		faults = append(faults, p.CheckFailure{Property: property, Reason: fmt.Sprintf(format, args...)})
 	}
-	if c.Host == "" || strings.ContainsAny(c.Host, "/ ,") {
+	if !isHost(c.Host) {
 		fault("host", "%q is neither a host name nor an IP address; give one, for example 127.0.0.1", c.Host)
 	}
 	if c.Port < 1 || c.Port > 65535 {
@@ -95,7 +95,7 @@ func (c *Config) faults() []p.CheckFailure {
 	if !slices.Contains(modes, c.TLSMode) {
 		fault("tlsMode", "%q is unknown; use one of %s", c.TLSMode, strings.Join(modes, ", "))
 	}
-	if c.TLSMode == tlsPrefer && !isLoopback(c.Host) {
+	if c.TLSMode == tlsPrefer && isHost(c.Host) && !isLoopback(c.Host) {
 		fault("tlsMode", "prefer may send data in clear, and %q is not this machine; use verify-full with caFile", c.Host)
 	}
 	if c.CAFile != "" && c.TLSMode != tlsVerifyFull {
@@ -140,6 +140,8 @@ func (c Config) withoutFallbacks() Config {
 	c.FallbackPasswords = nil
 	return c
 }
+
+func isHost(host string) bool { return host != "" && !strings.ContainsAny(host, "/ ,") }
 
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)

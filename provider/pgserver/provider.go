@@ -12,6 +12,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
 const (
@@ -46,7 +47,27 @@ func newProvider(dial dialer) (p.Provider, error) {
 	if err != nil {
 		return p.Provider{}, err
 	}
-	return keepConfigApart(provider, config), nil
+	return keepSecrets(keepConfigApart(provider, config)), nil
+}
+
+// keepSecrets marks what is secret in what was read. On a refresh infer knows it from the state, on an
+// import it does not.
+func keepSecrets(provider p.Provider) p.Provider {
+	read := provider.Read
+	mark := func(properties property.Map) property.Map {
+		for _, key := range []string{"content", "verifier"} {
+			if value, ok := properties.GetOk(key); ok {
+				properties = properties.Set(key, value.WithSecret(true))
+			}
+		}
+		return properties
+	}
+	provider.Read = func(ctx context.Context, request p.ReadRequest) (p.ReadResponse, error) {
+		response, err := read(ctx, request)
+		response.Inputs, response.Properties = mark(response.Inputs), mark(response.Properties)
+		return response, err
+	}
+	return provider
 }
 
 // keepConfigApart corrects how infer handles the configuration. It decodes every configuration that it

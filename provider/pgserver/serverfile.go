@@ -269,11 +269,12 @@ func (s *session) restoreFile(ctx context.Context, args ServerFileArgs, old stri
 }
 
 // checkRules reports the lines of pg_hba.conf that the server does not understand. It reads the file
-// as it lies there, before the server is told to use it.
+// as it lies there, before the server is told to use it. A line that it understands may have a remark,
+// for example that it cannot match while TLS is off: that is no fault.
 func (s *session) checkRules(ctx context.Context) error {
 	var faults []string
 	err := s.QueryRow(ctx, `SELECT coalesce(array_agg(format('line %s: %s', line_number, error) ORDER BY line_number), '{}')
-		FROM pg_hba_file_rules WHERE error IS NOT NULL`).Scan(&faults)
+		FROM pg_hba_file_rules WHERE error IS NOT NULL AND type IS NULL`).Scan(&faults)
 	if err != nil {
 		return fmt.Errorf("asking the server whether it understands the access rules: %w", explain(err))
 	}
