@@ -277,9 +277,18 @@ func TestServerPlaneOnTheRealEngine(t *testing.T) {
 	_, err = s.Destroy(t.Context())
 	require.NoError(t, err)
 	for _, left := range []func() (bool, error){
-		func() (bool, error) { _, ok, err := dockerengine.Container(t.Context(), engine, m.name); return ok, err },
-		func() (bool, error) { _, ok, err := dockerengine.Network(t.Context(), engine, m.name+"-inside"); return ok, err },
-		func() (bool, error) { _, ok, err := dockerengine.Network(t.Context(), engine, m.name+"-admin"); return ok, err },
+		func() (bool, error) {
+			_, ok, err := dockerengine.Container(t.Context(), engine, m.name)
+			return ok, err
+		},
+		func() (bool, error) {
+			_, ok, err := dockerengine.Network(t.Context(), engine, m.name+"-inside")
+			return ok, err
+		},
+		func() (bool, error) {
+			_, ok, err := dockerengine.Network(t.Context(), engine, m.name+"-admin")
+			return ok, err
+		},
 		func() (bool, error) { _, ok, err := dockerengine.Volume(t.Context(), engine, m.name); return ok, err },
 	} {
 		present, err := left()

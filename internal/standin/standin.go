@@ -9,6 +9,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 
 	"github.com/witchcityrope/database/internal/standin/docker"
+	"github.com/witchcityrope/database/internal/standin/postgresql"
 	"github.com/witchcityrope/database/internal/standin/tls"
 )
 
@@ -19,6 +20,7 @@ type Published struct{ Name, Version string }
 func Plugins() []Published {
 	return []Published{
 		{"docker", "4.11.2"},
+		{"postgresql", "3.18.0"},
 		{"tls", "5.5.1"},
 	}
 }
@@ -28,6 +30,8 @@ func New(name string) (p.Provider, error) {
 	switch name {
 	case "docker":
 		return docker.New()
+	case "postgresql":
+		return postgresql.New()
 	case "tls":
 		return tls.New(time.Now)
 	default:
