@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	typesimage "github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
@@ -20,6 +21,9 @@ import (
 	"github.com/witchcityrope/database/internal/standin/image"
 )
 
+// answerTimeout bounds how long a registry may take until a pull begins.
+const answerTimeout = 30 * time.Second
+
 // PullImage makes sure that an image is there, and asks its registry if it is
 // not. Registries that demand a login are not supported: pull such an image
 // with the docker command beforehand.
@@ -28,9 +32,15 @@ func PullImage(ctx context.Context, engine client.ImageAPIClient, ref string, re
 		return err
 	}
 	report("pulling image %s", ref)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(answerTimeout, func() {
+		cancel(fmt.Errorf("the registry did not answer within %s", answerTimeout))
+	})
 	progress, err := engine.ImagePull(ctx, ref, typesimage.PullOptions{})
+	late.Stop()
 	if err != nil {
-		return fmt.Errorf("pull image %s: %w", ref, err)
+		return fmt.Errorf("pull image %s: %w", ref, errors.Join(err, context.Cause(ctx)))
 	}
 	defer progress.Close()
 	if err := followImage(progress, report); err != nil {
@@ -59,8 +69,7 @@ func StandInImage(ctx context.Context, engine client.APIClient, report Reporter)
 	if err != nil {
 		return "", err
 	}
-	name := strings.ReplaceAll(ref, ":", "-") + "-" + architecture + ".tar.zst"
-	archive, err := cached(ctx, name, func(tmp string) error {
+	archive, err := cached(ctx, archiveName(ref, architecture), func(tmp string) error {
 		return buildStandIn(ctx, ref, architecture, tmp, report)
 	})
 	if err != nil {
@@ -71,6 +80,35 @@ func StandInImage(ctx context.Context, engine client.APIClient, report Reporter)
 		return "", fmt.Errorf("load the stand-in image %s from %s: %w", ref, archive, err)
 	}
 	return ref, nil
+}
+
+// CanStandInImage tells whether the stand-in image can be had; ready if without
+// building it. The error says why not.
+func CanStandInImage(ctx context.Context, engine client.APIClient) (ready bool, err error) {
+	ref, err := StandInRef()
+	if err != nil {
+		return false, err
+	}
+	if _, there, err := dockerengine.Image(ctx, engine, ref); err != nil || there {
+		return there, err
+	}
+	architecture, err := engineArchitecture(ctx, engine)
+	if err != nil {
+		return false, err
+	}
+	dir, err := CacheDir()
+	if err != nil {
+		return false, err
+	}
+	if there, err := exists(filepath.Join(dir, archiveName(ref, architecture))); err != nil || there {
+		return there, err
+	}
+	return false, canBootstrap(architecture)
+}
+
+// archiveName is that of the image in the cache.
+func archiveName(ref, architecture string) string {
+	return strings.ReplaceAll(ref, ":", "-") + "-" + architecture + ".tar.zst"
 }
 
 // engineArchitecture returns the engine's architecture as Go spells it.

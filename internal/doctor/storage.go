@@ -1,0 +1,136 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/docker/go-units"
+)
+
+func (e *examination) checkStorage(context.Context) Finding {
+	const check = "storage"
+	switch e.StorageKind {
+	case StorageVolume:
+		return ok(check, "data is kept in a Docker volume")
+	case StorageTmpfs:
+		return ok(check, "data is kept in memory and is gone with the container")
+	case StorageBind:
+	default:
+		return fault(check, fmt.Sprintf("storage %q is not known", e.StorageKind), "configure volume, bind or tmpfs")
+	}
+	if !e.local {
+		return warning(check, fmt.Sprintf("%s is on the Docker Engine's host and cannot be examined from here", e.BindPath),
+			"make sure that the folder is there")
+	}
+	return e.checkFolder()
+}
+
+// checkFolder examines the folder of bind storage.
+func (e *examination) checkFolder() Finding {
+	const check = "storage"
+	info, err := os.Stat(e.BindPath)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fault(check, "the folder "+e.BindPath+" does not exist", "make it: mkdir -p "+e.BindPath)
+	case err != nil:
+		return failed(check, err)
+	case !info.IsDir():
+		return fault(check, e.BindPath+" is not a folder", "move it away and make a folder: mkdir -p "+e.BindPath)
+	case !writable(e.BindPath):
+		return fault(check, "the file system of "+e.BindPath+" is read-only", "mount it writable, or configure another folder")
+	}
+	entries, err := os.ReadDir(e.BindPath)
+	if errors.Is(err, fs.ErrPermission) {
+		return ok(check, "%s is there; this user may not look into it, as it should be for a database", e.BindPath)
+	}
+	if err != nil {
+		return failed(check, err)
+	}
+	if len(entries) == 0 {
+		return ok(check, "%s is there and empty", e.BindPath)
+	}
+	major, err := os.ReadFile(filepath.Join(e.BindPath, "PG_VERSION"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fault(check, fmt.Sprintf("%s is neither empty nor a PostgreSQL data directory; it holds %s", e.BindPath, entries[0].Name()),
+			"empty it, or configure another folder (of a mounted disk: one below its root)")
+	case err != nil:
+		return failed(check, err)
+	}
+	if have := strings.TrimSpace(string(major)); e.Major != "" && have != e.Major {
+		return fault(check, fmt.Sprintf("%s holds data of PostgreSQL %s, the stack runs %s", e.BindPath, have, e.Major),
+			"dump it with the old version and restore it into an empty folder, or run pg_upgrade")
+	}
+	return ok(check, "%s holds a PostgreSQL %s data directory", e.BindPath, strings.TrimSpace(string(major)))
+}
+
+func (e *examination) checkDisk(ctx context.Context) Finding {
+	const check = "disk"
+	if e.StorageKind == StorageTmpfs {
+		return ok(check, "none is needed for data in memory")
+	}
+	path, err := e.dataPath(ctx)
+	if err != nil {
+		return failed(check, err)
+	}
+	if path == "" {
+		return ok(check, "the Docker Engine's disk is not this machine's and cannot be examined from here")
+	}
+	free, err := freeSpace(path)
+	if err != nil {
+		return failed(check, fmt.Errorf("free space of %s: %w", path, err))
+	}
+	least := e.MinimumFree
+	if least == 0 {
+		least = DefaultMinimumFree
+	}
+	what := fmt.Sprintf("%s free at %s", units.BytesSize(float64(free)), path)
+	remedy := fmt.Sprintf("make room there (at least %s); docker system df shows what Docker holds", units.BytesSize(float64(least)))
+	switch {
+	case free < least:
+		return fault(check, "only "+what, remedy)
+	case free < 2*least:
+		return warning(check, "only "+what, remedy)
+	}
+	return ok(check, "%s", what)
+}
+
+// dataPath returns a folder on the disk that will hold the data, or nothing if
+// that disk is out of sight.
+func (e *examination) dataPath(ctx context.Context) (string, error) {
+	if !e.local {
+		return "", nil
+	}
+	path := e.BindPath
+	if e.StorageKind != StorageBind {
+		if runtime.GOOS != "linux" {
+			return "", nil // The engine is in a virtual machine.
+		}
+		info, err := e.engine.Info(ctx)
+		if err != nil {
+			return "", err
+		}
+		path = info.DockerRootDir
+	}
+	return nearest(path), nil
+}
+
+// nearest returns the path or the closest folder above it that this user can see.
+func nearest(path string) string {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return path
+		}
+		path = parent
+	}
+}
