@@ -9,54 +9,59 @@ import (
 	"github.com/witchcityrope/database/internal/dockerengine"
 )
 
-// ImageChoice is the image that a server is to run.
-type ImageChoice struct {
-	Ref string
-	// Why is why it is not the one that was asked for; empty if it is.
-	Why string
+// Image is the image that a server is to run.
+type Image struct {
+	Ref     string `json:"ref"`
+	StandIn bool   `json:"standIn"`
+	// Why is why the stand-in is used.
+	Why string `json:"why,omitempty"`
 }
 
-// FindImage tells which image would be used as things are, and gets none.
-func FindImage(ctx context.Context, engine client.APIClient, ref string) (ImageChoice, error) {
+// FindImage tells which image [ServerImage] would choose without getting any:
+// the one asked for, unless only its stand-in is there.
+func FindImage(ctx context.Context, engine client.APIClient, ref string) (Image, error) {
 	standIn, err := StandInRef()
 	if err != nil {
-		return ImageChoice{}, err
+		return Image{}, err
 	}
-	for _, choice := range []ImageChoice{{Ref: ref}, {Ref: standIn, Why: ref + " is not there, its stand-in is"}} {
+	for _, choice := range []Image{{Ref: ref}, {Ref: standIn, StandIn: true, Why: ref + " is not there"}} {
 		if _, there, err := dockerengine.Image(ctx, engine, choice.Ref); err != nil || there {
 			return choice, err
 		}
 	}
-	return ImageChoice{Ref: ref}, nil
+	return Image{Ref: ref}, nil
 }
 
-// Image makes sure that there is an image: the one asked for, pulled if need
-// be, or its stand-in where no registry gives it. A failed pull is not repeated
-// for a day.
-func Image(ctx context.Context, engine client.APIClient, ref string, report Reporter) (ImageChoice, error) {
-	asked := ImageChoice{Ref: ref}
+// ServerImage gets the image ref into the engine: it is there, or its registry
+// gives it. If not, and if standIn allows it, the stand-in image takes its place,
+// and the registry is not asked again for a day.
+func ServerImage(ctx context.Context, engine client.APIClient, ref string, standIn bool, report Reporter) (Image, error) {
+	official := Image{Ref: ref}
 	if _, there, err := dockerengine.Image(ctx, engine, ref); err != nil || there {
-		return asked, err
+		return official, err
 	}
 	why, err := ImageFailure(ref)
 	if err != nil {
-		return asked, err
+		return official, err
 	}
-	if why == "" {
+	if why == "" || !standIn {
 		pulled := PullImage(ctx, engine, ref, report)
-		if pulled == nil || ctx.Err() != nil {
-			return asked, pulled
+		if pulled == nil {
+			return official, noteOutcomes(map[string]string{ref: ""})
+		}
+		if ctx.Err() != nil || !standIn {
+			return official, pulled
 		}
 		why = pulled.Error()
 		if err := noteOutcomes(map[string]string{ref: why}); err != nil {
-			return asked, err
+			return official, err
 		}
 	}
-	standIn, err := StandInImage(ctx, engine, report)
+	replacement, err := StandInImage(ctx, engine, report)
 	if err != nil {
-		return asked, fmt.Errorf("%s; and there is no stand-in: %w", why, err)
+		return official, fmt.Errorf("%s; and there is no stand-in: %w", why, err)
 	}
-	return ImageChoice{Ref: standIn, Why: why}, nil
+	return Image{Ref: replacement, StandIn: true, Why: why}, nil
 }
 
 // ImageFailure tells why an image could not be pulled lately; nothing if it
