@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"path"
 	"regexp"
@@ -80,8 +81,11 @@ var imageByDigest = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9._/:-]*@sha256:[0-9a-
 
 func serverResources(s *Stack, faults *Faults) {
 	const mib = 1 << 20
-	if s.Server.CPUs < 0.01 || s.Server.CPUs > 1024 {
-		faults.add("server.cpus", s.Server.CPUs, "is not a number of CPUs", "use 0.01 to 1024")
+	// The docker provider reads some other fractions back rounded, and would
+	// then replace the container at every run.
+	if hundredths := math.Round(s.Server.CPUs * 100); s.Server.CPUs < 0.1 || s.Server.CPUs > 99 ||
+		math.Abs(s.Server.CPUs*100-hundredths) > 1e-9 || (int(hundredths)%10 != 0 && int(hundredths)%25 != 0) {
+		faults.add("server.cpus", s.Server.CPUs, "is not a number of CPUs", "use 0.1 to 99, in steps of 0.1 or 0.25")
 	}
 	atLeast(faults, "server.memory", s.Server.Memory, 128*mib, "PostgreSQL does not run well with less")
 	atLeast(faults, "server.memoryReservation", s.Server.MemoryReservation, 6*mib, "Docker needs that much")

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -144,4 +145,18 @@ func (p Plan) unseen() string {
 // seconds of a duration, rounded up.
 func seconds(d config.Duration) int {
 	return int((time.Duration(d) + time.Second - 1) / time.Second)
+}
+
+// cpus writes a number as the docker provider reads it back from Docker; any
+// other form would replace the container at every run: 0.5, 2.0 and "10.".
+func cpus(number float64) string {
+	text := strconv.FormatFloat(number, 'f', -1, 64)
+	switch {
+	case strings.Contains(text, "."):
+		return text
+	case strings.Contains(text, "0"):
+		return text + "."
+	default:
+		return text + ".0"
+	}
 }

@@ -136,7 +136,7 @@ func registerContainer(ctx *pulumi.Context, name string, plan Plan, opts ...pulu
 		DestroyGraceSeconds: pulumi.Int(seconds(server.StopTimeout)),
 		StopTimeout:         pulumi.Int(seconds(server.StopTimeout)),
 		StopSignal:          pulumi.String("SIGINT"), // fast shutdown (manual, section 19.5)
-		Cpus:                pulumi.String(strconv.FormatFloat(server.CPUs, 'f', -1, 64)),
+		Cpus:                pulumi.String(cpus(server.CPUs)),
 		Memory:              pulumi.Int(server.Memory.MiB()),
 		MemorySwap:          pulumi.Int(server.Memory.MiB()),
 		MemoryReservation:   pulumi.Int(server.MemoryReservation.MiB()),

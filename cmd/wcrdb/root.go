@@ -1,0 +1,105 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/witchcityrope/database/internal/console"
+	"github.com/witchcityrope/database/internal/engine"
+	"github.com/witchcityrope/database/internal/operation"
+)
+
+// options are the flags that all commands share.
+type options struct {
+	project  string
+	stack    string
+	json     bool
+	plugins  string
+	standIns bool
+}
+
+func newRoot() *cobra.Command {
+	given := &options{}
+	root := &cobra.Command{
+		Use:           "wcrdb",
+		Short:         "Run WitchCityRope's declared PostgreSQL",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	flags := root.PersistentFlags()
+	flags.StringVar(&given.project, "project", ".", "folder of the project, or one below it")
+	flags.StringVarP(&given.stack, "stack", "s", cmp.Or(os.Getenv("STACK"), "dev"), "stack: dev, test or prod")
+	flags.BoolVar(&given.json, "json", false, "write JSON for machines, and nothing else, to standard output")
+	flags.StringVar(&given.plugins, "plugins", cmp.Or(os.Getenv("WCRDB_PLUGINS"), string(operation.Auto)),
+		"provider plugins: auto (published, else stand-ins), published or stand-ins")
+	flags.BoolVar(&given.standIns, "stand-ins", false, "allow stand-ins for a stack with protected data")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return status{err, exitUsage} })
+	root.AddCommand(
+		newUp(given), newPreview(given), newRefresh(given), newDown(given), newOutputs(given), newDoctor(given), newSetup(given), newInit(given),
+	)
+	for _, command := range root.Commands() {
+		command.Args = usage(command.Args)
+	}
+	root.Args = usage(root.Args)
+	root.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
+	return root
+}
+
+// usage gives faults of arguments the exit status of a wrong usage.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if err := check(command, args); err != nil {
+			return status{fmt.Errorf("%w; see wcrdb %s --help", err, command.Name()), exitUsage}
+		}
+		return nil
+	}
+}
+
+// begin makes the operation that the flags ask for.
+func (o *options) begin() (*operation.Operation, *console.Console, error) {
+	if !slices.Contains(operation.Choices(), operation.PluginChoice(o.plugins)) {
+		return nil, nil, status{fmt.Errorf("--plugins: %s is none of auto, published, stand-ins", o.plugins), exitUsage}
+	}
+	project, err := engine.FindProject(o.project)
+	if err != nil {
+		return nil, nil, err
+	}
+	screen := console.New(os.Stdout, o.json)
+	return &operation.Operation{
+		Project: project, Stack: o.stack,
+		Plugins: operation.PluginChoice(o.plugins), StandInsAllowed: o.standIns, InstallDocker: true,
+		Report: screen.Report, Watch: screen.Event,
+	}, screen, nil
+}
+
+// writeJSON writes a result for machines.
+func writeJSON(result any) error {
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(result)
+}
+
+// describe says in one line what changed.
+func describe(result engine.Result) string {
+	var parts []string
+	for _, operation := range [][2]string{
+		{"create", "created"}, {"update", "updated"}, {"replace", "replaced"}, {"delete", "deleted"}, {"same", "unchanged"},
+	} {
+		if count := result.Summary[operation[0]]; count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count, operation[1]))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
+}

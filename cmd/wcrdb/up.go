@@ -1,0 +1,56 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/witchcityrope/database/internal/console"
+	"github.com/witchcityrope/database/internal/operation"
+)
+
+func newUp(given *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "up",
+		Short: "Make the database what the stack file declares",
+		Long: `Make the database what the stack file declares.
+
+What was changed by hand since the last run is found and put right; what a run
+that was killed has left is finished. Run it again whenever in doubt.`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			op, screen, err := given.begin()
+			if err != nil {
+				return err
+			}
+			stop := screen.Start("up " + given.stack)
+			report, err := op.Up(command.Context())
+			stop()
+			if err != nil {
+				return err
+			}
+			if given.json {
+				return writeJSON(report)
+			}
+			summarize(screen, given.stack, report)
+			return nil
+		},
+	}
+}
+
+// summarize says what changed, how to connect and how long it took.
+func summarize(screen *console.Console, stack string, report operation.Report) {
+	screen.Print("\nstack %s: %s in %.1f s\n", stack, describe(report.Result), report.Seconds)
+	for _, warning := range report.Warnings {
+		screen.Print("warning: %s\n", warning)
+	}
+	if host, port := report.Server["host"], report.Server["port"]; host != nil {
+		screen.Print("server:  %v:%v on this host", host, port)
+		if network := report.Server["network"]; network != nil {
+			screen.Print("; %v:5432 in Docker network %v", report.Server["networkAlias"], network)
+		}
+		screen.Print("\n")
+	}
+	if report.CA != "" {
+		screen.Print("CA:      %s\n", report.CA)
+	}
+	screen.Print("connect: wcrdb outputs -s %s --show-secrets\n", stack)
+}

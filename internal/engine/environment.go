@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/password"
+)
+
+// StateDir is the file backend inside the project's folder.
+func (p *Project) StateDir() string { return filepath.Join(p.Dir, ".wcrdb", "state") }
+
+// PassphraseFile has the passphrase that encrypts a stack's secrets, where the
+// environment names none.
+func (p *Project) PassphraseFile(stack string) string {
+	return filepath.Join(p.LocalDir(stack), "passphrase")
+}
+
+// backend is where the state lives: PULUMI_BACKEND_URL, else a login, else the
+// project's folder.
+func (p *Project) backend() (url string, err error) {
+	if url := os.Getenv("PULUMI_BACKEND_URL"); url != "" {
+		return url, nil
+	}
+	credentials, err := workspace.GetStoredCredentials()
+	if err != nil {
+		return "", fmt.Errorf("Pulumi's credentials: %w", err)
+	}
+	if credentials.Current != "" {
+		return credentials.Current, nil
+	}
+	if err := os.MkdirAll(p.StateDir(), 0o700); err != nil {
+		return "", err
+	}
+	return "file://" + filepath.ToSlash(p.StateDir()), nil
+}
+
+// ErrNoPassphrase says that a stack's secrets cannot be read or written.
+var ErrNoPassphrase = errors.New("no passphrase for the stack's secrets")
+
+// PassphraseGiven says whether the environment has a passphrase.
+func PassphraseGiven() bool {
+	return os.Getenv("PULUMI_CONFIG_PASSPHRASE") != "" || os.Getenv("PULUMI_CONFIG_PASSPHRASE_FILE") != ""
+}
+
+// passphrase names the variables that give the engine the passphrase. A stack
+// whose root secret is local has one made; any other has to be given one.
+func (p *Project) passphrase(stack *config.Stack) (map[string]string, error) {
+	if PassphraseGiven() {
+		return nil, nil // the engine inherits it
+	}
+	path := p.PassphraseFile(stack.Name)
+	if _, err := os.Stat(path); err == nil {
+		return map[string]string{"PULUMI_CONFIG_PASSPHRASE_FILE": path}, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if stack.RootSecretFrom != config.FromLocal {
+		return nil, fmt.Errorf("%w: set PULUMI_CONFIG_PASSPHRASE_FILE (or PULUMI_CONFIG_PASSPHRASE), or make a passphrase and a root secret with: wcrdb init %s", ErrNoPassphrase, stack.Name)
+	}
+	return map[string]string{"PULUMI_CONFIG_PASSPHRASE_FILE": path}, p.MakePassphrase(stack.Name)
+}
+
+// MakePassphrase makes the passphrase of a stack, which must not have one.
+func (p *Project) MakePassphrase(stack string) error {
+	path := p.PassphraseFile(stack)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(password.NewRootSecret() + "\n")
+	return errors.Join(err, file.Close())
+}

@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/witchcityrope/database/components/database"
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/password"
+)
+
+// RootSecret is the secret that the stack's passwords are derived from.
+func (s *Stack) RootSecret(ctx context.Context) (string, error) {
+	if s.Config.RootSecretFrom == config.FromLocal {
+		return database.LocalRootSecret(s.Project.Dir, s.Config.Name)
+	}
+	stdout, stderr, _, err := s.command(ctx, nil, "config", "get", s.Project.Name+":"+config.RootSecretKey, "--stack", s.Config.Name)
+	if err != nil {
+		return "", fmt.Errorf("%s of stack %s cannot be read: %w: %s; make one with: wcrdb init %[2]s", config.RootSecretKey, s.Config.Name, err, strings.TrimSpace(stderr))
+	}
+	return strings.TrimRight(stdout, "\r\n"), nil
+}
+
+// SetNewRootSecret makes a root secret and puts it, encrypted, into the
+// committed stack file; the secret itself is shown to nobody.
+func (s *Stack) SetNewRootSecret(ctx context.Context) error {
+	key := s.Project.Name + ":" + config.RootSecretKey
+	secret := strings.NewReader(password.NewRootSecret())
+	_, stderr, _, err := s.command(ctx, secret, "config", "set", "--secret", key, "--stack", s.Config.Name)
+	if err != nil {
+		return fmt.Errorf("%s of stack %s: %w: %s", config.RootSecretKey, s.Config.Name, err, strings.TrimSpace(stderr))
+	}
+	local, err := readStackFile(filepath.Join(s.dir, "Pulumi."+s.Config.Name+".yaml"))
+	if err != nil {
+		return err
+	}
+	return addSecret(s.Project.StackFile(s.Config.Name), local, key)
+}
+
+// addSecret copies an encrypted value and what decrypts it from one stack file
+// to another, whose comments and order stay.
+func addSecret(path string, from stackFile, key string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(content, &document); err != nil {
+		return fmt.Errorf("stack file %s: %w", path, err)
+	}
+	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode {
+		return fmt.Errorf("stack file %s: is not a mapping", path)
+	}
+	root := document.Content[0]
+	for _, entry := range []struct{ key, value string }{
+		{"secretsprovider", from.SecretsProvider}, {"encryptedkey", from.EncryptedKey}, {"encryptionsalt", from.EncryptionSalt},
+	} {
+		if entry.value != "" {
+			if err := setEntry(root, entry.key, entry.value); err != nil {
+				return err
+			}
+		}
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if root.Content[i].Value == "config" {
+			if err := setEntry(root.Content[i+1], key, from.Config[key]); err != nil {
+				return err
+			}
+		}
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(&document), encoder.Close()); err != nil {
+		return err
+	}
+	return writeFile(path, out.Bytes())
+}
+
+// setEntry sets an entry of a YAML mapping.
+func setEntry(mapping *yaml.Node, key string, value any) error {
+	var encoded yaml.Node
+	if err := encoded.Encode(value); err != nil {
+		return err
+	}
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			mapping.Content[i+1] = &encoded
+			return nil
+		}
+	}
+	mapping.Content = append(mapping.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, &encoded)
+	return nil
+}

@@ -1,0 +1,282 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+
+	"github.com/witchcityrope/database/components/database"
+	"github.com/witchcityrope/database/config"
+)
+
+// Tools are what the engine needs of the machine.
+type Tools struct {
+	// CLI is the path of the pulumi executable.
+	CLI string
+	// Attach has the providers that run in this process, in the form of PULUMI_DEBUG_PROVIDERS.
+	Attach string
+	// Image replaces the stack's image; empty for the stack's own.
+	Image string
+}
+
+// Stack is one stack of a project, ready to be worked on.
+type Stack struct {
+	Project *Project
+	Config  *config.Stack
+
+	dir       string
+	backend   string
+	cli       *cli
+	auto      auto.Stack
+	workspace auto.Workspace
+	exists    bool
+	temporary string // folder of a throwaway backend
+}
+
+// Open prepares a stack whose state is kept.
+func Open(ctx context.Context, project *Project, stack *config.Stack, keys []string, tools Tools) (*Stack, error) {
+	backend, err := project.backend()
+	if err != nil {
+		return nil, err
+	}
+	env, err := project.passphrase(stack)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(project.LocalDir(stack.Name), "project")
+	if err := project.writeWorkspace(dir, stack.Name, true); err != nil {
+		return nil, err
+	}
+	return open(ctx, &Stack{Project: project, Config: stack, dir: dir, backend: backend}, keys, tools, env)
+}
+
+// OpenThrowaway prepares a stack with an empty state that is gone with Close:
+// for previews where nobody has the stack's secrets.
+func OpenThrowaway(ctx context.Context, project *Project, stack *config.Stack, keys []string, tools Tools) (*Stack, error) {
+	dir, err := os.MkdirTemp("", "wcrdb-preview-*")
+	if err != nil {
+		return nil, err
+	}
+	opened, err := openThrowaway(ctx, dir, project, stack, keys, tools)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return opened, nil
+}
+
+func openThrowaway(ctx context.Context, dir string, project *Project, stack *config.Stack, keys []string, tools Tools) (*Stack, error) {
+	work, state := filepath.Join(dir, "project"), filepath.Join(dir, "state")
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return nil, err
+	}
+	if err := project.writeWorkspace(work, stack.Name, false); err != nil {
+		return nil, err
+	}
+	opened := &Stack{Project: project, Config: stack, dir: work, backend: "file://" + filepath.ToSlash(state), temporary: dir}
+	return open(ctx, opened, keys, tools, map[string]string{"PULUMI_CONFIG_PASSPHRASE": "nothing is kept"})
+}
+
+func open(ctx context.Context, s *Stack, keys []string, tools Tools, env map[string]string) (*Stack, error) {
+	environment := map[string]string{
+		"PULUMI_BACKEND_URL":                            s.backend,
+		"PULUMI_DEBUG_PROVIDERS":                        tools.Attach,
+		"PULUMI_SKIP_UPDATE_CHECK":                      "true",
+		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION":   "true",
+		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+	}
+	maps.Copy(environment, env)
+	s.cli = &cli{path: tools.CLI, known: map[string]string{}, extra: map[string][]string{}}
+	var err error
+	s.workspace, err = auto.NewLocalWorkspace(ctx,
+		auto.Pulumi(s.cli), auto.WorkDir(s.dir), auto.EnvVars(environment),
+		auto.Program(database.Program(database.Options{ProjectDir: s.Project.Dir, Image: tools.Image, ConfigKeys: keys})))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.selectStack(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.releaseStaleLock(ctx)
+}
+
+// selectStack finds out whether the stack exists and makes it if not.
+func (s *Stack) selectStack(ctx context.Context) error {
+	if path, local := s.stateFile(); local {
+		if _, err := os.Stat(path); err == nil {
+			s.exists = true
+			s.cli.known["stack select"] = ""
+		}
+	}
+	var err error
+	if s.exists {
+		s.auto, err = auto.SelectStack(ctx, s.Config.Name, s.workspace)
+		return err
+	}
+	if _, local := s.stateFile(); !local {
+		if s.auto, err = auto.SelectStack(ctx, s.Config.Name, s.workspace); err == nil {
+			s.exists = true
+			return nil
+		} else if !auto.IsSelectStack404Error(err) {
+			return err
+		}
+	}
+	s.auto, err = auto.NewStack(ctx, s.Config.Name, s.workspace)
+	return err
+}
+
+// Close removes what a throwaway stack has left.
+func (s *Stack) Close() error {
+	if s.temporary == "" {
+		return nil
+	}
+	return os.RemoveAll(s.temporary)
+}
+
+// Watch receives the engine's events while an operation runs.
+type Watch func(events.EngineEvent)
+
+// Options of an operation.
+type Options struct {
+	// Refresh compares the state with reality first.
+	Refresh bool
+	// Targets are the URNs that a refresh is limited to.
+	Targets []string
+	// Replace are the URNs that Up replaces in any case.
+	Replace []string
+	// Out receives the engine's own text output; nil for none.
+	Out io.Writer
+}
+
+// run runs an operation with a listener for its events and sums them up.
+func (s *Stack) run(watch Watch, operation func(chan<- events.EngineEvent) error) (Result, error) {
+	channel := make(chan events.EngineEvent)
+	summary := newSummary(s.Config.Name)
+	listening, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(listening)
+		for {
+			select {
+			case event, open := <-channel:
+				if !open {
+					return
+				}
+				summary.add(event)
+				if watch != nil {
+					watch(event)
+				}
+			case <-ended: // the channel stays open if the engine did not start
+				return
+			}
+		}
+	}()
+	started := time.Now()
+	err := operation(channel)
+	close(ended)
+	<-listening
+	summary.result.Seconds = time.Since(started).Seconds()
+	return summary.result, s.explain(err, summary)
+}
+
+// Up makes reality what the program declares.
+func (s *Stack) Up(ctx context.Context, options Options, watch Watch) (Result, error) {
+	// The Automation API asks for outputs and history afterwards; nobody reads them here.
+	s.cli.known["stack output"], s.cli.known["stack history"] = "{}", "[]"
+	defer delete(s.cli.known, "stack output")
+	return s.run(watch, func(channel chan<- events.EngineEvent) error {
+		opts := []optup.Option{optup.EventStreams(channel), optup.SuppressOutputs(), optup.SuppressProgress(), optup.ProgressStreams(writers(options.Out)...)}
+		if options.Refresh {
+			opts = append(opts, optup.Refresh())
+		}
+		if len(options.Replace) > 0 {
+			opts = append(opts, optup.Replace(options.Replace))
+		}
+		_, err := s.auto.Up(ctx, opts...)
+		return err
+	})
+}
+
+// Preview says what Up would do.
+func (s *Stack) Preview(ctx context.Context, options Options, watch Watch) (Result, error) {
+	return s.run(watch, func(channel chan<- events.EngineEvent) error {
+		opts := []optpreview.Option{optpreview.EventStreams(channel), optpreview.SuppressProgress(), optpreview.ProgressStreams(writers(options.Out)...)}
+		if options.Refresh {
+			opts = append(opts, optpreview.Refresh())
+		}
+		_, err := s.auto.Preview(ctx, opts...)
+		return err
+	})
+}
+
+// Refresh makes the state what reality is; what it had to change is drift.
+func (s *Stack) Refresh(ctx context.Context, options Options, watch Watch) (Result, error) {
+	s.cli.known["stack history"] = "[]"
+	return s.run(watch, func(channel chan<- events.EngineEvent) error {
+		opts := []optrefresh.Option{optrefresh.EventStreams(channel), optrefresh.SuppressProgress(), optrefresh.ProgressStreams(writers(options.Out)...)}
+		if len(options.Targets) > 0 {
+			opts = append(opts, optrefresh.Target(options.Targets))
+		}
+		_, err := s.auto.Refresh(ctx, opts...)
+		return err
+	})
+}
+
+// Down deletes everything but what is protected.
+func (s *Stack) Down(ctx context.Context, options Options, watch Watch) (Result, error) {
+	s.cli.known["stack history"] = "[]"
+	s.cli.extra["destroy"] = []string{"--exclude-protected"}
+	return s.run(watch, func(channel chan<- events.EngineEvent) error {
+		_, err := s.auto.Destroy(ctx, optdestroy.EventStreams(channel), optdestroy.SuppressProgress(), optdestroy.ProgressStreams(writers(options.Out)...))
+		return err
+	})
+}
+
+// Remove forgets a stack that has no resources.
+func (s *Stack) Remove(ctx context.Context) error {
+	return s.workspace.RemoveStack(ctx, s.Config.Name)
+}
+
+// Outputs are the stack's outputs; secret ones read "[secret]" unless shown.
+func (s *Stack) Outputs(ctx context.Context, showSecrets bool) (map[string]any, error) {
+	args := []string{"stack", "output", "--json", "--stack", s.Config.Name}
+	if showSecrets {
+		args = append(args, "--show-secrets")
+	}
+	stdout, stderr, _, err := s.command(ctx, nil, args...)
+	if err != nil {
+		return nil, fmt.Errorf("outputs of %s: %w: %s", s.Config.Name, err, strings.TrimSpace(stderr))
+	}
+	var outputs map[string]any
+	return outputs, json.Unmarshal([]byte(stdout), &outputs)
+}
+
+// command runs a command of the executable that the Automation API does not have.
+func (s *Stack) command(ctx context.Context, stdin io.Reader, args ...string) (string, string, int, error) {
+	var env []string
+	for name, value := range s.workspace.GetEnvVars() {
+		env = append(env, name+"="+value)
+	}
+	slices.Sort(env)
+	return s.cli.Run(ctx, s.dir, stdin, nil, nil, env, args...)
+}
+
+func writers(out io.Writer) []io.Writer {
+	if out == nil {
+		return nil
+	}
+	return []io.Writer{out}
+}

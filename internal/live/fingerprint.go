@@ -1,0 +1,78 @@
+package live
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/docker/docker/client"
+
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/dockerengine"
+	"github.com/witchcityrope/database/internal/password"
+)
+
+//go:embed fingerprint.sql
+var fingerprintQuery string
+
+// Fingerprint hashes everything that a stack declares and somebody could have
+// changed by hand. Equal fingerprints mean that a refresh would find nothing;
+// different ones, that something changed, if only a table that a migration
+// made. It costs two queries and a few requests, where a refresh costs seconds.
+func Fingerprint(ctx context.Context, engine client.APIClient, stack *config.Stack, derivation *password.Derivation) (string, error) {
+	parts := []any{}
+	add := func(part any, err error) error {
+		parts = append(parts, part)
+		return err
+	}
+	for _, look := range []func() error{
+		func() error { return add(containerPart(ctx, engine, stack.Server.Name)) },
+		func() error { return add(networkPart(ctx, engine, stack.Network.Name)) },
+		func() error { return add(networkPart(ctx, engine, stack.Network.AdminName)) },
+		func() error { return add(catalogPart(ctx, stack, derivation, stack.Database.Name)) },
+	} {
+		if err := look(); err != nil {
+			return "", fmt.Errorf("fingerprint of stack %s: %w", stack.Name, err)
+		}
+	}
+	text, err := json.Marshal(parts)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func containerPart(ctx context.Context, engine client.APIClient, name string) (any, error) {
+	found, ok, err := dockerengine.Container(ctx, engine, name)
+	if err != nil || !ok {
+		return nil, err
+	}
+	attached := map[string][]string{}
+	for network, endpoint := range found.NetworkSettings.Networks {
+		attached[network] = append([]string{endpoint.NetworkID}, endpoint.Aliases...)
+	}
+	return []any{found.ID, found.State.Running, found.HostConfig, attached}, nil
+}
+
+func networkPart(ctx context.Context, engine client.APIClient, name string) (any, error) {
+	found, ok, err := dockerengine.Network(ctx, engine, name)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return []any{found.ID, found.Internal, found.Options, found.IPAM, found.Labels}, nil
+}
+
+func catalogPart(ctx context.Context, stack *config.Stack, derivation *password.Derivation, database string) (any, error) {
+	connection, err := Superuser(ctx, stack, derivation, database)
+	if err != nil {
+		return nil, err
+	}
+	defer connection.Close(context.WithoutCancel(ctx))
+	var hash string
+	err = connection.QueryRow(ctx, fingerprintQuery).Scan(&hash)
+	return hash, err
+}

@@ -1,0 +1,267 @@
+// Package operation is what wcrdb does to a stack: bring it up, preview it,
+// refresh it, take it down. It puts the engine, the machine's tools and the
+// recovery from accidents together.
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/docker/docker/client"
+
+	"github.com/witchcityrope/database/components/connections"
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/engine"
+	"github.com/witchcityrope/database/internal/live"
+	"github.com/witchcityrope/database/internal/password"
+)
+
+// Reporter takes one line about what is being done.
+type Reporter func(format string, args ...any)
+
+// Operation is one command on one stack.
+type Operation struct {
+	Project *engine.Project
+	Stack   string
+	// Plugins says which provider plugins to use.
+	Plugins PluginChoice
+	// StandInsAllowed lets a protected stack use stand-ins.
+	StandInsAllowed bool
+	// InstallDocker lets a bare Debian get a Docker Engine.
+	InstallDocker bool
+	Report        Reporter
+	Watch         engine.Watch
+
+	config *config.Stack
+	values map[string]string
+	docker client.APIClient
+}
+
+// Report of what an operation did.
+type Report struct {
+	engine.Result
+	// StandIns are the plugins that were stood in for.
+	StandIns []string `json:"standIns,omitempty"`
+	// Image that the container runs.
+	Image string `json:"image,omitempty"`
+	// CA is the path of the CA's certificate.
+	CA string `json:"caFile,omitempty"`
+	// Outputs of the stack; secret ones are encrypted and left out.
+	Server map[string]any `json:"server,omitempty"`
+}
+
+// load reads the configuration.
+func (o *Operation) load() error {
+	var err error
+	o.config, o.values, err = o.Project.Config(o.Stack)
+	return err
+}
+
+// keys of the stack file.
+func (o *Operation) keys() []string {
+	keys := []string{}
+	for key := range o.values {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// Up makes reality what the stack declares: one run repairs whatever it finds.
+func (o *Operation) Up(ctx context.Context) (report Report, err error) {
+	err = o.with(ctx, true, func(stack *engine.Stack, tools *tools) error {
+		report, err = o.up(ctx, stack, tools)
+		return err
+	})
+	return report, err
+}
+
+func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (Report, error) {
+	derivation, err := o.derivation(ctx, stack)
+	if err != nil {
+		return Report{}, err
+	}
+	repair, err := o.recover(ctx, stack, derivation)
+	if err != nil {
+		return Report{}, err
+	}
+	if !repair.refresh && !repair.lost {
+		repair.refresh, err = o.drifted(ctx, stack, derivation)
+		if err != nil {
+			return Report{}, err
+		}
+	}
+	result, err := stack.Up(ctx, engine.Options{Refresh: repair.refresh, Replace: repair.replace}, o.Watch)
+	if err != nil {
+		return Report{Result: result}, err
+	}
+	report := Report{Result: result, StandIns: tools.standIns, Image: tools.image}
+	if err := o.readOutputs(ctx, stack, &report); err != nil {
+		return report, err
+	}
+	return report, o.remember(ctx, stack, derivation)
+}
+
+// recover is nothing for a server that is not ours to run.
+func (o *Operation) recover(ctx context.Context, stack *engine.Stack, derivation *password.Derivation) (finding, error) {
+	if o.config.Target.Type != config.Container {
+		return finding{}, nil
+	}
+	recovery := recovery{stack: stack, docker: o.docker, derivation: derivation, report: o.Report}
+	return recovery.recover(ctx)
+}
+
+// Preview says what Up would do; it changes nothing, and needs neither a
+// database nor the stack's secrets.
+func (o *Operation) Preview(ctx context.Context, refresh bool) (report Report, err error) {
+	err = o.with(ctx, false, func(stack *engine.Stack, tools *tools) error {
+		report.StandIns, report.Image = tools.standIns, tools.image
+		report.Result, err = stack.Preview(ctx, engine.Options{Refresh: refresh}, o.Watch)
+		return err
+	})
+	return report, err
+}
+
+// Refresh finds what was changed by hand, and notes it in the state, so that
+// the next Up repairs it.
+func (o *Operation) Refresh(ctx context.Context) (report Report, err error) {
+	err = o.with(ctx, true, func(stack *engine.Stack, tools *tools) error {
+		derivation, err := o.derivation(ctx, stack)
+		if err != nil {
+			return err
+		}
+		if _, err := o.recover(ctx, stack, derivation); err != nil {
+			return err
+		}
+		report.StandIns, report.Image = tools.standIns, tools.image
+		report.Result, err = stack.Refresh(ctx, engine.Options{}, o.Watch)
+		return errors.Join(err, o.forgetFingerprint())
+	})
+	return report, err
+}
+
+// Down deletes everything that is not protected.
+func (o *Operation) Down(ctx context.Context) (report Report, err error) {
+	err = o.with(ctx, true, func(stack *engine.Stack, _ *tools) error {
+		derivation, err := o.derivation(ctx, stack)
+		if err != nil {
+			return err
+		}
+		if err := o.settle(ctx, stack, derivation); err != nil {
+			return err
+		}
+		if report.Result, err = stack.Down(ctx, engine.Options{}, o.Watch); err != nil {
+			return err
+		}
+		state, err := stack.State(ctx)
+		if err != nil {
+			return err
+		}
+		if len(state.Resources()) == 0 {
+			err = stack.Remove(ctx)
+		}
+		return errors.Join(err, o.forgetFingerprint())
+	})
+	return report, err
+}
+
+// settle clears what a killed run has left; a container that is gone or
+// stopped does not matter to what is deleted anyway.
+func (o *Operation) settle(ctx context.Context, stack *engine.Stack, derivation *password.Derivation) error {
+	state, err := stack.State(ctx)
+	if err != nil || len(state.Pending()) == 0 || o.config.Target.Type != config.Container {
+		return err
+	}
+	recovery := recovery{stack: stack, docker: o.docker, derivation: derivation, report: o.Report}
+	return recovery.clearPending(ctx, state)
+}
+
+// Outputs are the stack's outputs.
+func (o *Operation) Outputs(ctx context.Context, showSecrets bool) (outputs map[string]any, err error) {
+	err = o.bare(ctx, func(stack *engine.Stack) error {
+		outputs, err = stack.Outputs(ctx, showSecrets)
+		return err
+	})
+	return outputs, err
+}
+
+// derivation makes the passwords of the stack, from the local file or from
+// the stack's encrypted configuration.
+func (o *Operation) derivation(ctx context.Context, stack *engine.Stack) (*password.Derivation, error) {
+	secret, err := stack.RootSecret(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return password.NewDerivation(secret, o.Stack)
+}
+
+// readOutputs takes what people want to know from the state, and writes the CA
+// where clients on this host find it.
+func (o *Operation) readOutputs(ctx context.Context, stack *engine.Stack, report *Report) error {
+	state, err := stack.State(ctx)
+	if err != nil {
+		return err
+	}
+	outputs, err := state.Outputs()
+	if err != nil {
+		return err
+	}
+	report.Server, _ = outputs["server"].(map[string]any)
+	ca, _ := outputs["caCertificate"].(string)
+	if ca == "" {
+		return nil
+	}
+	report.CA = filepath.Join(o.Project.Dir, filepath.FromSlash(connections.CAPath(o.Stack)))
+	return os.WriteFile(report.CA, []byte(ca), 0o644)
+}
+
+func (o *Operation) fingerprintFile() string {
+	return filepath.Join(o.Project.LocalDir(o.Stack), "fingerprint")
+}
+
+// drifted says whether anything differs from what the last run left.
+func (o *Operation) drifted(ctx context.Context, stack *engine.Stack, derivation *password.Derivation) (bool, error) {
+	state, err := stack.State(ctx)
+	if err != nil || len(state.Resources()) == 0 || o.config.Target.Type != config.Container {
+		return false, err
+	}
+	remembered, err := os.ReadFile(o.fingerprintFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if _, running := state.Find(containerType); !running {
+		return false, nil // nothing to look at before it is made
+	}
+	present, err := live.Fingerprint(ctx, o.docker, o.config, derivation)
+	if err != nil {
+		return false, err
+	}
+	return present != string(remembered), nil
+}
+
+// remember notes what a run has left.
+func (o *Operation) remember(ctx context.Context, _ *engine.Stack, derivation *password.Derivation) error {
+	if o.config.Target.Type != config.Container {
+		return nil
+	}
+	present, err := live.Fingerprint(ctx, o.docker, o.config, derivation)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(o.fingerprintFile(), []byte(present), 0o600); err != nil {
+		return fmt.Errorf("fingerprint: %w", err)
+	}
+	return nil
+}
+
+func (o *Operation) forgetFingerprint() error {
+	if err := os.Remove(o.fingerprintFile()); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,287 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	"github.com/witchcityrope/database/components/server"
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/dockerengine"
+	"github.com/witchcityrope/database/internal/engine"
+	"github.com/witchcityrope/database/internal/live"
+	"github.com/witchcityrope/database/internal/password"
+	"github.com/witchcityrope/database/internal/postgres"
+)
+
+// Types of the resources that recovery knows.
+const (
+	containerType = "docker:index/container:Container"
+	networkType   = "docker:index/network:Network"
+	roleType      = "postgresql:index/role:Role"
+)
+
+// recovery repairs what the engine cannot: what a killed run has left between
+// the state and reality, and a container that is stopped or gone, without
+// which nothing that lives in its server can even be looked at.
+type recovery struct {
+	stack      *engine.Stack
+	docker     client.APIClient
+	derivation *password.Derivation
+	report     Reporter
+}
+
+// finding is what the following operation has to do.
+type finding struct {
+	refresh bool     // the state may be wrong
+	replace []string // URNs of resources that cannot be repaired in place
+	lost    bool     // the server's data is gone, with everything declared in it
+}
+
+// recover looks and repairs, in the order in which the one needs the other.
+func (r *recovery) recover(ctx context.Context) (finding, error) {
+	state, err := r.stack.State(ctx)
+	if err != nil {
+		return finding{}, err
+	}
+	var found finding
+	if len(state.Pending()) > 0 {
+		if err := r.clearPending(ctx, state); err != nil {
+			return found, err
+		}
+		found.refresh = true
+		if state, err = r.stack.State(ctx); err != nil {
+			return found, err
+		}
+	}
+	if err := r.removeOrphans(ctx, state); err != nil {
+		return found, err
+	}
+	declared, ok := state.Find(containerType)
+	if !ok {
+		return found, nil
+	}
+	if found.lost, err = r.revive(ctx, declared); err != nil || found.lost {
+		return found, err
+	}
+	attached, err := r.attached(ctx)
+	if err == nil && !attached {
+		r.report("a network of the container is gone or was made anew: the container is replaced, its data kept")
+		found.replace, found.refresh = []string{string(declared.URN)}, true
+	}
+	return found, err
+}
+
+// removeOrphans makes room where this stack's container or networks are there
+// and the state does not know them, because it was lost. What is in a volume
+// stays, and is taken over.
+func (r *recovery) removeOrphans(ctx context.Context, state *engine.State) error {
+	known := map[string]bool{}
+	for _, resource := range state.Resources() {
+		name, _ := resource.Inputs["name"].(string)
+		known[string(resource.Type)+" "+name] = true
+	}
+	stack := r.stack.Config
+	for _, orphan := range []struct {
+		resourceType, name string
+		remove             func(context.Context, string) (bool, error)
+	}{
+		{containerType, stack.Server.Name, r.removeContainer},
+		{networkType, stack.Network.Name, r.removeNetwork},
+		{networkType, stack.Network.AdminName, r.removeNetwork},
+	} {
+		if known[orphan.resourceType+" "+orphan.name] {
+			continue
+		}
+		removed, err := orphan.remove(ctx, orphan.name)
+		if err != nil {
+			return fmt.Errorf("%s, which the state does not know: %w", orphan.name, err)
+		}
+		if removed {
+			r.report("%s was there and the state did not know it: it is made anew", orphan.name)
+		}
+	}
+	return nil
+}
+
+// revive makes the container run. Where it is gone, or the data in memory is
+// gone with a restart, the state forgets what was in it.
+func (r *recovery) revive(ctx context.Context, declared apitype.ResourceV3) (lost bool, err error) {
+	state, err := live.Container(ctx, r.docker, string(declared.ID))
+	if err != nil {
+		return false, err
+	}
+	inMemory := r.stack.Config.Storage.Type == config.Tmpfs
+	switch {
+	case state == live.Missing && inMemory:
+		r.report("the container is gone, and its data with it: everything is made anew")
+		return true, r.stack.Edit(ctx, forget(declared.URN, true))
+	case state == live.Missing:
+		r.report("the container is gone: it is made anew on its volume")
+		return false, r.stack.Edit(ctx, forget(declared.URN, false))
+	case state == live.Stopped && !inMemory:
+		r.report("the container is stopped: it is started")
+		return false, r.docker.ContainerStart(ctx, string(declared.ID), container.StartOptions{})
+	}
+	if !inMemory {
+		return false, nil
+	}
+	if state == live.Running {
+		lost, err := r.emptied(ctx)
+		if err != nil || !lost {
+			return false, err
+		}
+	}
+	r.report("the container was stopped since, and its data in memory is gone: everything is made anew")
+	if err := r.docker.ContainerRemove(ctx, string(declared.ID), container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		return false, err
+	}
+	return true, r.stack.Edit(ctx, forget(declared.URN, true))
+}
+
+// emptied says whether a running server has lost what was declared in it: it
+// then has its first password again, or no such database.
+func (r *recovery) emptied(ctx context.Context) (bool, error) {
+	connection, err := live.Superuser(ctx, r.stack.Config, r.derivation, r.stack.Config.Database.Name)
+	if err == nil {
+		return false, connection.Close(ctx)
+	}
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) && slices.Contains([]string{"28P01", "3D000"}, answer.Code) {
+		return true, nil
+	}
+	return false, err
+}
+
+// attached says whether the running container is on both of its networks as
+// they are now.
+func (r *recovery) attached(ctx context.Context) (bool, error) {
+	names := []string{r.stack.Config.Network.Name, r.stack.Config.Network.AdminName}
+	found, ok, err := dockerengine.Container(ctx, r.docker, r.stack.Config.Server.Name)
+	if err != nil || !ok {
+		return true, err // gone: made anew anyway
+	}
+	for _, name := range names {
+		network, ok, err := dockerengine.Network(ctx, r.docker, name)
+		if err != nil {
+			return false, err
+		}
+		endpoint := found.NetworkSettings.Networks[name]
+		if !ok || endpoint == nil || endpoint.NetworkID != network.ID {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// forget takes a resource out of a state, with all references to it, and with
+// those that are deleted together with it, if they are gone too.
+func forget(urn resource.URN, together bool) func(*apitype.DeploymentV3) {
+	return func(deployment *apitype.DeploymentV3) {
+		gone := map[resource.URN]bool{urn: true}
+		for _, candidate := range deployment.Resources {
+			if together && candidate.DeletedWith == urn {
+				gone[candidate.URN] = true
+			}
+		}
+		isGone := func(urn resource.URN) bool { return gone[urn] }
+		deployment.Resources = slices.DeleteFunc(deployment.Resources, func(r apitype.ResourceV3) bool { return gone[r.URN] })
+		for i := range deployment.Resources {
+			kept := &deployment.Resources[i]
+			kept.Dependencies = slices.DeleteFunc(kept.Dependencies, isGone)
+			for property, urns := range kept.PropertyDependencies {
+				kept.PropertyDependencies[property] = slices.DeleteFunc(urns, isGone)
+			}
+			if gone[kept.DeletedWith] {
+				kept.DeletedWith = ""
+			}
+		}
+	}
+}
+
+// clearPending settles the operations that were under way when a run was
+// killed: what was being created and is in no state makes room, so that it can
+// be created again. Nothing that holds data is deleted: volumes and what the
+// server has are kept.
+func (r *recovery) clearPending(ctx context.Context, state *engine.State) error {
+	for _, operation := range state.Pending() {
+		r.report("the last run was killed while it was %s %s: settled", operation.Type, engine.ResourceName(string(operation.Resource.URN)))
+		if operation.Type != apitype.OperationTypeCreating {
+			continue
+		}
+		name, _ := operation.Resource.Inputs["name"].(string)
+		var err error
+		switch string(operation.Resource.Type) {
+		case containerType:
+			_, err = r.removeContainer(ctx, name)
+		case networkType:
+			_, err = r.removeNetwork(ctx, name)
+		case roleType:
+			err = r.setAside(ctx, name)
+		}
+		if err != nil {
+			return fmt.Errorf("%s %s, left by a run that was killed: %w", operation.Resource.Type, name, err)
+		}
+	}
+	return r.stack.Edit(ctx, func(deployment *apitype.DeploymentV3) { deployment.PendingOperations = nil })
+}
+
+// ours says whether labels are those of this stack.
+func (r *recovery) ours(labels map[string]string) error {
+	stack := r.stack.Config
+	if labels[server.LabelProject] != stack.Project || labels[server.LabelStack] != stack.Name {
+		return errors.New("it is not this stack's (its labels wcrdb.project and wcrdb.stack say so); remove it or choose another name in the stack file")
+	}
+	return nil
+}
+
+func (r *recovery) removeContainer(ctx context.Context, name string) (bool, error) {
+	found, ok, err := dockerengine.Container(ctx, r.docker, name)
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := r.ours(found.Config.Labels); err != nil {
+		return false, err
+	}
+	seconds := int(time.Duration(r.stack.Config.Server.StopTimeout).Seconds())
+	if err := r.docker.ContainerStop(ctx, found.ID, container.StopOptions{Timeout: &seconds}); err != nil {
+		return false, err
+	}
+	return true, r.docker.ContainerRemove(ctx, found.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+}
+
+func (r *recovery) removeNetwork(ctx context.Context, name string) (bool, error) {
+	found, ok, err := dockerengine.Network(ctx, r.docker, name)
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := r.ours(found.Labels); err != nil {
+		return false, err
+	}
+	return true, r.docker.NetworkRemove(ctx, found.ID)
+}
+
+// setAside makes room for a role that was created but not recorded. Such a
+// role is new and owns nothing: it is dropped. If it owns something after all,
+// it is renamed, as the resource SetAside does, and PutBack merges the two.
+func (r *recovery) setAside(ctx context.Context, role string) error {
+	connection, err := live.Superuser(ctx, r.stack.Config, r.derivation, r.stack.Config.Database.Name)
+	if err != nil {
+		return err
+	}
+	defer connection.Close(context.WithoutCancel(ctx))
+	_, err = connection.Exec(ctx, "DROP ROLE IF EXISTS "+postgres.QuoteIdentifier(role))
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) && answer.Code == "2BP01" { // dependent_objects_still_exist
+		_, err = connection.Exec(ctx, fmt.Sprintf("ALTER ROLE %s RENAME TO %s", postgres.QuoteIdentifier(role), postgres.QuoteIdentifier(role+"__aside")))
+	}
+	return err
+}

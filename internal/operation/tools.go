@@ -1,0 +1,234 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/client"
+	p "github.com/pulumi/pulumi-go-provider"
+
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/acquire"
+	"github.com/witchcityrope/database/internal/attach"
+	"github.com/witchcityrope/database/internal/dockerengine"
+	"github.com/witchcityrope/database/internal/engine"
+	"github.com/witchcityrope/database/internal/standin"
+	"github.com/witchcityrope/database/provider/pgserver"
+)
+
+// PluginChoice says which provider plugins to use.
+type PluginChoice string
+
+// The choices.
+const (
+	Auto      PluginChoice = "auto"      // the published ones where they can be had, else stand-ins
+	Published PluginChoice = "published" // nothing else
+	StandIns  PluginChoice = "stand-ins" // in any case
+)
+
+// Choices lists them.
+func Choices() []PluginChoice { return []PluginChoice{Auto, Published, StandIns} }
+
+// tools are what was found or made for one operation.
+type tools struct {
+	cli      string
+	standIns []string
+	image    string // of the container; empty for an external server
+	replaced bool   // whether that is not the stack's own
+}
+
+// prepare gets everything that the operation needs. Where it will change
+// nothing, nothing is pulled, built or installed but the Pulumi CLI.
+func (o *Operation) prepare(ctx context.Context, changes bool) (*tools, error) {
+	found := &tools{}
+	report := acquire.Reporter(o.Report)
+	var err error
+	if found.cli, err = acquire.CLI(ctx, report); err != nil {
+		return nil, err
+	}
+	if found.standIns, err = o.choosePlugins(ctx, found.cli); err != nil {
+		return nil, err
+	}
+	if err := o.connectDocker(ctx, changes, found); err != nil {
+		return nil, err
+	}
+	if err := o.chooseImage(ctx, changes, found); err != nil {
+		return nil, err
+	}
+	return found, o.announce(changes, found)
+}
+
+// choosePlugins names the plugins that are stood in for.
+func (o *Operation) choosePlugins(ctx context.Context, cli string) ([]string, error) {
+	var standIns []string
+	if o.Plugins == StandIns {
+		for _, plugin := range standin.Plugins() {
+			standIns = append(standIns, plugin.Name)
+		}
+		return standIns, nil
+	}
+	plugins, err := acquire.Plugins(ctx, cli, acquire.Reporter(o.Report))
+	if err != nil {
+		return nil, err
+	}
+	for _, plugin := range plugins {
+		if plugin.Published {
+			continue
+		}
+		if o.Plugins == Published {
+			return nil, fmt.Errorf("plugin %s: %s; install it with: pulumi plugin install resource %s %s", plugin, plugin.Why, plugin.Name, plugin.Version)
+		}
+		o.Report("plugin %s cannot be had (%s): its stand-in is used", plugin, plugin.Why)
+		standIns = append(standIns, plugin.Name)
+	}
+	return standIns, nil
+}
+
+// connectDocker connects to the Docker Engine. A preview with the stand-in
+// does without; the published plugin asks it even then.
+func (o *Operation) connectDocker(ctx context.Context, changes bool, found *tools) error {
+	if o.config.Target.Type != config.Container {
+		return nil
+	}
+	connect := func() (*client.Client, error) { return dockerengine.Connect(ctx, "") }
+	if changes && o.InstallDocker {
+		connect = func() (*client.Client, error) { return acquire.DockerEngine(ctx, acquire.Reporter(o.Report)) }
+	}
+	docker, err := connect()
+	if err == nil {
+		o.docker = docker
+		return nil
+	}
+	if !changes && errors.Is(err, dockerengine.ErrUnreachable) {
+		if slices.Contains(found.standIns, "docker") {
+			return nil
+		}
+		return fmt.Errorf("%w; even a preview needs a Docker Engine that answers, because the published docker plugin asks it (--stand-ins does without)", err)
+	}
+	return err
+}
+
+func (o *Operation) chooseImage(ctx context.Context, changes bool, found *tools) error {
+	if o.config.Target.Type != config.Container {
+		return nil
+	}
+	found.image = o.config.Server.Image
+	if o.docker == nil {
+		return nil
+	}
+	var chosen acquire.Image
+	var err error
+	if changes {
+		allowed := !o.config.Storage.Protect || o.StandInsAllowed
+		chosen, err = acquire.ServerImage(ctx, o.docker, found.image, allowed, acquire.Reporter(o.Report))
+	} else {
+		chosen, err = acquire.FindImage(ctx, o.docker, found.image)
+	}
+	if err != nil {
+		return err
+	}
+	if chosen.StandIn {
+		o.Report("image: %s; the stand-in %s is used", chosen.Why, chosen.Ref)
+	}
+	found.image, found.replaced = chosen.Ref, chosen.StandIn
+	return nil
+}
+
+// announce refuses to let stand-ins touch data that is protected.
+func (o *Operation) announce(changes bool, found *tools) error {
+	standIns := slices.Clone(found.standIns)
+	if found.replaced {
+		standIns = append(standIns, "the image "+found.image)
+	}
+	if !changes || len(standIns) == 0 || !o.config.Storage.Protect || o.StandInsAllowed {
+		return nil
+	}
+	return fmt.Errorf("stack %s has protected data, and stand-ins would be used for %s; make the published ones available, or allow it with --stand-ins",
+		o.Stack, strings.Join(standIns, ", "))
+}
+
+// with runs do on an opened stack, with all providers attached.
+func (o *Operation) with(ctx context.Context, changes bool, do func(*engine.Stack, *tools) error) (err error) {
+	if err := o.load(); err != nil {
+		return err
+	}
+	found, err := o.prepare(ctx, changes)
+	if err != nil {
+		return err
+	}
+	if changes {
+		if err := o.checkMachine(ctx, found); err != nil {
+			return err
+		}
+	}
+	providers, err := attachedProviders(found.standIns)
+	if err != nil {
+		return err
+	}
+	return o.attached(ctx, found, providers, func(tools engine.Tools) error {
+		stack, err := o.open(ctx, changes, tools)
+		if err != nil {
+			return err
+		}
+		return errors.Join(do(stack, found), stack.Close())
+	})
+}
+
+// attachedProviders are our own provider and the stand-ins.
+func attachedProviders(standIns []string) (map[string]p.Provider, error) {
+	own, err := pgserver.New()
+	if err != nil {
+		return nil, err
+	}
+	providers := map[string]p.Provider{pgserver.Name: own}
+	for _, name := range standIns {
+		if providers[name], err = standin.New(name); err != nil {
+			return nil, err
+		}
+	}
+	return providers, nil
+}
+
+// attached serves the providers while do runs.
+func (o *Operation) attached(ctx context.Context, found *tools, providers map[string]p.Provider, do func(engine.Tools) error) error {
+	attachment, err := attach.Serve(ctx, providers)
+	if err != nil {
+		return err
+	}
+	tools := engine.Tools{CLI: found.cli, Attach: attachment.Env()}
+	if found.replaced {
+		tools.Image = found.image
+	}
+	return errors.Join(do(tools), attachment.Close())
+}
+
+// open opens the stack. A preview without the stack's passphrase works on a
+// throwaway state, as if nothing was there.
+func (o *Operation) open(ctx context.Context, changes bool, tools engine.Tools) (*engine.Stack, error) {
+	stack, err := engine.Open(ctx, o.Project, o.config, o.keys(), tools)
+	if errors.Is(err, engine.ErrNoPassphrase) && !changes {
+		o.Report("%v", err)
+		o.Report("the preview shows stack %s as if nothing of it were there yet", o.Stack)
+		return engine.OpenThrowaway(ctx, o.Project, o.config, o.keys(), tools)
+	}
+	return stack, err
+}
+
+// bare runs do on an opened stack, for what needs neither providers nor Docker.
+func (o *Operation) bare(ctx context.Context, do func(*engine.Stack) error) error {
+	if err := o.load(); err != nil {
+		return err
+	}
+	cli, err := acquire.CLI(ctx, acquire.Reporter(o.Report))
+	if err != nil {
+		return err
+	}
+	stack, err := engine.Open(ctx, o.Project, o.config, o.keys(), engine.Tools{CLI: cli})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(stack), stack.Close())
+}
