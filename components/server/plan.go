@@ -19,11 +19,14 @@ import (
 	"github.com/witchcityrope/database/internal/postgres"
 )
 
+// DataDirectoryName is that of the data directory in the storage.
+const DataDirectoryName = "pgdata"
+
 const (
 	// mountPath is where the image declares its volume; the data directory is
 	// below it, because the root of a file system may hold lost+found.
 	mountPath     = "/var/lib/postgresql/data"
-	dataDirectory = mountPath + "/pgdata"
+	dataDirectory = mountPath + "/" + DataDirectoryName
 	port          = 5432
 
 	hbaFile    = "pg_hba.conf"

@@ -100,6 +100,8 @@ type Request struct {
 	// StorageKind is volume, bind or tmpfs; BindPath is the folder of bind.
 	StorageKind string
 	BindPath    string
+	// DataDirectory is where below BindPath the cluster is; empty means BindPath itself.
+	DataDirectory string
 	// MinimumFree is the disk space in bytes below which the stack is not
 	// started; zero means DefaultMinimumFree.
 	MinimumFree uint64

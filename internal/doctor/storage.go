@@ -45,29 +45,41 @@ func (e *examination) checkFolder() Finding {
 	case !writable(e.BindPath):
 		return fault(check, "the file system of "+e.BindPath+" is read-only", "mount it writable, or configure another folder")
 	}
-	entries, err := os.ReadDir(e.BindPath)
-	if errors.Is(err, fs.ErrPermission) {
-		return ok(check, "%s is there; this user may not look into it, as it should be for a database", e.BindPath)
+	if _, err := os.Stat(filepath.Join(e.BindPath, versionFile)); e.DataDirectory != "" && err == nil {
+		return fault(check, fmt.Sprintf("%s itself is a PostgreSQL data directory; the stack's would be %s in it", e.BindPath, e.DataDirectory),
+			fmt.Sprintf("move its content into %s (docker must be stopped meanwhile), or configure another folder", filepath.Join(e.BindPath, e.DataDirectory)))
 	}
-	if err != nil {
+	return e.checkDataDirectory(filepath.Join(e.BindPath, e.DataDirectory))
+}
+
+// versionFile is in every data directory (manual, section 73.1).
+const versionFile = "PG_VERSION"
+
+// checkDataDirectory examines where a cluster is, or will be made.
+func (e *examination) checkDataDirectory(path string) Finding {
+	const check = "storage"
+	entries, err := os.ReadDir(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return ok(check, "%s is there; this user may not look into it, as it should be for a database", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return failed(check, err)
+	case len(entries) == 0:
+		return ok(check, "%s is ready for a new cluster", path)
 	}
-	if len(entries) == 0 {
-		return ok(check, "%s is there and empty", e.BindPath)
-	}
-	major, err := os.ReadFile(filepath.Join(e.BindPath, "PG_VERSION"))
+	major, err := os.ReadFile(filepath.Join(path, versionFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fault(check, fmt.Sprintf("%s is neither empty nor a PostgreSQL data directory; it holds %s", e.BindPath, entries[0].Name()),
-			"empty it, or configure another folder (of a mounted disk: one below its root)")
+		return fault(check, fmt.Sprintf("%s is neither empty nor a PostgreSQL data directory; it holds %s", path, entries[0].Name()),
+			"empty it, or configure another folder")
 	case err != nil:
 		return failed(check, err)
 	}
 	if have := strings.TrimSpace(string(major)); e.Major != "" && have != e.Major {
-		return fault(check, fmt.Sprintf("%s holds data of PostgreSQL %s, the stack runs %s", e.BindPath, have, e.Major),
+		return fault(check, fmt.Sprintf("%s holds data of PostgreSQL %s, the stack runs %s", path, have, e.Major),
 			"dump it with the old version and restore it into an empty folder, or run pg_upgrade")
 	}
-	return ok(check, "%s holds a PostgreSQL %s data directory", e.BindPath, strings.TrimSpace(string(major)))
+	return ok(check, "%s holds a PostgreSQL %s data directory", path, strings.TrimSpace(string(major)))
 }
 
 func (e *examination) checkDisk(ctx context.Context) Finding {

@@ -80,14 +80,11 @@ func refused(err error) bool {
 func connect(ctx context.Context, stack *config.Stack, secret, database string) (*pgx.Conn, error) {
 	// Encrypted where the server can; not verified, so that a replaced
 	// certificate can be found and repaired (see the superuser's login in components/database).
-	settings, err := pgx.ParseConfig("sslmode=prefer application_name=wcrdb")
+	settings, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=prefer application_name=wcrdb",
+		stack.Host(), stack.Port(), stack.Target.Username, database))
 	if err != nil {
 		return nil, err
 	}
-	settings.Host, settings.Port = stack.Host(), uint16(stack.Port())
-	settings.User, settings.Password, settings.Database = stack.Target.Username, secret, database
-	for _, fallback := range settings.Fallbacks {
-		fallback.Host, fallback.Port = settings.Host, settings.Port
-	}
+	settings.Password = secret
 	return pgx.ConnectConfig(ctx, settings)
 }

@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"regexp"
 
 	"github.com/witchcityrope/database/components/server"
 	"github.com/witchcityrope/database/config"
@@ -32,6 +33,9 @@ func (o *Operation) checkMachine(ctx context.Context, found *tools) error {
 	return doctor.ExamineEngine(ctx, o.docker, o.needs(found.image)).Err()
 }
 
+// imageMajor finds the major version in an image's tag, such as postgres:16.14-alpine.
+var imageMajor = regexp.MustCompile(`:(\d+)[.\-@]`)
+
 // needs is what the stack needs of a machine.
 func (o *Operation) needs(image string) doctor.Request {
 	stack := o.config
@@ -46,5 +50,9 @@ func (o *Operation) needs(image string) doctor.Request {
 	request.PublishAddress, request.PublishPort = stack.Network.Publish.Address, stack.Network.Publish.Port
 	request.NetworkName, request.Subnet = stack.Network.Name, stack.Network.Subnet
 	request.StorageKind, request.BindPath = string(stack.Storage.Type), stack.Storage.Path
+	request.DataDirectory = server.DataDirectoryName
+	if version := imageMajor.FindStringSubmatch(stack.Server.Image); version != nil {
+		request.Major = version[1]
+	}
 	return request
 }

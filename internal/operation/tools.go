@@ -81,7 +81,7 @@ func (o *Operation) choosePlugins(ctx context.Context, cli string) ([]string, er
 		if o.Plugins == Published {
 			return nil, fmt.Errorf("plugin %s: %s; install it with: pulumi plugin install resource %s %s", plugin, plugin.Why, plugin.Name, plugin.Version)
 		}
-		o.Report("plugin %s cannot be had (%s): its stand-in is used", plugin, plugin.Why)
+		o.Report("plugin: %s cannot be had; its stand-in is used (wcrdb doctor says why)", plugin)
 		standIns = append(standIns, plugin.Name)
 	}
 	return standIns, nil
@@ -131,7 +131,7 @@ func (o *Operation) chooseImage(ctx context.Context, changes bool, found *tools)
 		return err
 	}
 	if chosen.StandIn {
-		o.Report("image: %s; the stand-in %s is used", chosen.Why, chosen.Ref)
+		o.Report("image: %s cannot be had; its stand-in %s is used (wcrdb doctor says why)", found.image, chosen.Ref)
 	}
 	found.image, found.replaced = chosen.Ref, chosen.StandIn
 	return nil
