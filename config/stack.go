@@ -191,6 +191,17 @@ func (s *Stack) complete() {
 	orElse(&s.Access.Prefix, s.Database.Name)
 }
 
+// DataDirectory is the name of the data directory in the storage: not its
+// root, which may be that of a file system and hold lost+found.
+const DataDirectory = "pgdata"
+
+// LocalDir is where a stack's files of this machine are, below the project's
+// folder; nothing in it is committed.
+func LocalDir(stack string) string { return ".wcrdb/" + stack }
+
+// CAFile is where wcrdb keeps the stack's CA on the host, below the project's folder.
+func (s *Stack) CAFile() string { return LocalDir(s.Name) + "/ca.crt" }
+
 // Host and Port are where administrators and this program reach the server.
 func (s *Stack) Host() string {
 	if s.Target.Type == External {

@@ -8,11 +8,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
 
+	"github.com/witchcityrope/database/components/database"
 	"github.com/witchcityrope/database/internal/console"
 	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/operation"
+	"github.com/witchcityrope/database/provider/pgserver"
 )
 
 // options are the flags that all commands share.
@@ -76,8 +79,14 @@ func (o *options) begin() (*operation.Operation, *console.Console, error) {
 	return &operation.Operation{
 		Project: project, Stack: o.stack,
 		Plugins: operation.PluginChoice(o.plugins), StandInsAllowed: o.standIns, InstallDocker: true,
+		Program: program, Provider: pgserver.New, ProviderName: pgserver.Name,
 		Report: screen.Report, Watch: screen.Event,
 	}, screen, nil
+}
+
+// program is the Pulumi program, run inline.
+func program(projectDir, image string, keys []string) pulumi.RunFunc {
+	return database.Program(database.Options{ProjectDir: projectDir, Image: image, ConfigKeys: keys})
 }
 
 // writeJSON writes a result for machines.

@@ -78,7 +78,7 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) ([]Client, er
 			connection.URI = uri(connection, stack)
 			return connection
 		}
-		external := connect(stack.Host(), stack.Port(), CAPath(stack.Name))
+		external := connect(stack.Host(), stack.Port(), stack.CAFile())
 		internal := external
 		if stack.Target.Type == config.Container {
 			internal = connect(stack.Network.Alias, internalPort, stack.Clients.RootCertificate)
@@ -87,9 +87,6 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) ([]Client, er
 	}
 	return clients, nil
 }
-
-// CAPath is where wcrdb keeps a stack's CA on the host, below the project's folder.
-func CAPath(stack string) string { return ".wcrdb/" + stack + "/ca.crt" }
 
 // npgsql writes Npgsql's form (keywords of Npgsql 9). No value needs quoting:
 // names are plain identifiers and passwords letters and digits.

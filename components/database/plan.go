@@ -65,7 +65,7 @@ func newSuperuserLogin(stack *config.Stack, given secrets, derivation *password.
 	name, generation := stack.Target.Username, stack.Access.Generation
 	login := superuserLogin{
 		password:     derivation.Password(name, generation),
-		fallbacks:    []string{derivation.Password(name, generation-1), derivation.Password(name, server.BootstrapGeneration)},
+		fallbacks:    []string{derivation.Password(name, generation-1), derivation.Password(name, password.BootstrapGeneration)},
 		tlsMode:      "prefer",
 		sslMode:      "disable",
 		readyTimeout: time.Duration(stack.Server.ReadyTimeout),

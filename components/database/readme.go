@@ -19,7 +19,7 @@ func readme(stack *config.Stack, clients []connections.Client) string {
 	var text strings.Builder
 	err := readmeTemplate.Execute(&text, map[string]any{
 		"Stack": stack, "Clients": clients, "Budget": stack.Budget(),
-		"CA": connections.CAPath(stack.Name), "Container": stack.Target.Type == config.Container,
+		"CA": stack.CAFile(), "Container": stack.Target.Type == config.Container,
 	})
 	if err != nil {
 		panic(err) // the template is part of the program, and tested with every stack

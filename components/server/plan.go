@@ -15,32 +15,25 @@ import (
 	"github.com/witchcityrope/database/components/access"
 	"github.com/witchcityrope/database/components/settings"
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/dockerengine"
 	"github.com/witchcityrope/database/internal/password"
 	"github.com/witchcityrope/database/internal/postgres"
 )
-
-// DataDirectoryName is that of the data directory in the storage.
-const DataDirectoryName = "pgdata"
 
 const (
 	// mountPath is where the image declares its volume; the data directory is
 	// below it, because the root of a file system may hold lost+found.
 	mountPath     = "/var/lib/postgresql/data"
-	dataDirectory = mountPath + "/" + DataDirectoryName
+	dataDirectory = mountPath + "/" + config.DataDirectory
 	port          = 5432
 
 	hbaFile    = "pg_hba.conf"
 	pgpassFile = "healthcheck.pgpass"
 )
 
-// Labels that everything in Docker carries, so that people and wcrdb know whose it is.
-const (
-	LabelProject = "wcrdb.project"
-	LabelStack   = "wcrdb.stack"
-	// labelUnseen hashes what the docker provider does not compare (healthcheck,
-	// tmpfs): labels it does, so that an edit takes effect.
-	labelUnseen = "wcrdb.unseen"
-)
+// labelUnseen hashes what the docker provider does not compare (healthcheck,
+// tmpfs): labels it does, so that an edit takes effect.
+const labelUnseen = "wcrdb.unseen"
 
 // Plan is the container and the files in its data directory.
 type Plan struct {
@@ -56,11 +49,6 @@ type Plan struct {
 	HBA               string
 	PGPass            string // secret
 }
-
-// BootstrapGeneration is the generation of the password that a new cluster is
-// made with. It never changes, so that a rotation does not change the
-// container; the superuser's real password is set over SQL.
-const BootstrapGeneration = -1
 
 // NewPlan makes the plan of a stack. image replaces the stack's image unless it is empty.
 func NewPlan(stack *config.Stack, image string, derivation *password.Derivation) (Plan, error) {
@@ -82,11 +70,11 @@ func NewPlan(stack *config.Stack, image string, derivation *password.Derivation)
 			// peer: inside the container, the system user postgres is the superuser.
 			"POSTGRES_INITDB_ARGS=--auth-local=peer --auth-host=scram-sha-256 --encoding=UTF8 --data-checksums",
 			// A verifier, which initdb stores as it is: no password that could be read in docker inspect.
-			"POSTGRES_PASSWORD=" + derivation.Verifier(superuser, BootstrapGeneration),
+			"POSTGRES_PASSWORD=" + derivation.Verifier(superuser, password.BootstrapGeneration),
 			"POSTGRES_USER=" + superuser,
 		},
 		HealthCheck:       healthCheck(stack, names),
-		Labels:            map[string]string{LabelProject: stack.Project, LabelStack: stack.Name},
+		Labels:            map[string]string{dockerengine.LabelProject: stack.Project, dockerengine.LabelStack: stack.Name},
 		SuperuserVerifier: derivation.Verifier(superuser, stack.Access.Generation),
 		HBA:               hba,
 		PGPass: fmt.Sprintf("127.0.0.1:%d:%s:%s:%s\n", port, stack.Database.Name, names.Health,

@@ -13,6 +13,7 @@ import (
 	"github.com/witchcityrope/database/components/pgserver"
 	"github.com/witchcityrope/database/components/settings"
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/dockerengine"
 )
 
 // Args are what the server is made with.
@@ -101,8 +102,8 @@ func registerVolume(ctx *pulumi.Context, name string, stack *config.Stack, opts 
 	args := &docker.VolumeArgs{
 		Name: pulumi.String(stack.Storage.Volume), Driver: pulumi.String("local"),
 		Labels: docker.VolumeLabelArray{
-			docker.VolumeLabelArgs{Label: pulumi.String(LabelProject), Value: pulumi.String(stack.Project)},
-			docker.VolumeLabelArgs{Label: pulumi.String(LabelStack), Value: pulumi.String(stack.Name)},
+			docker.VolumeLabelArgs{Label: pulumi.String(dockerengine.LabelProject), Value: pulumi.String(stack.Project)},
+			docker.VolumeLabelArgs{Label: pulumi.String(dockerengine.LabelStack), Value: pulumi.String(stack.Name)},
 		},
 	}
 	if stack.Storage.Type == config.Bind {
@@ -236,8 +237,8 @@ func (s *Server) registerTLS(ctx *pulumi.Context, name string, args Args, after 
 
 func networkLabels(stack *config.Stack) docker.NetworkLabelArray {
 	return docker.NetworkLabelArray{
-		docker.NetworkLabelArgs{Label: pulumi.String(LabelProject), Value: pulumi.String(stack.Project)},
-		docker.NetworkLabelArgs{Label: pulumi.String(LabelStack), Value: pulumi.String(stack.Name)},
+		docker.NetworkLabelArgs{Label: pulumi.String(dockerengine.LabelProject), Value: pulumi.String(stack.Project)},
+		docker.NetworkLabelArgs{Label: pulumi.String(dockerengine.LabelStack), Value: pulumi.String(stack.Name)},
 	}
 }
 

@@ -95,6 +95,13 @@ func presence(kind, ref string, err error) (bool, error) {
 	return true, nil
 }
 
+// Labels that everything of a stack carries in Docker, so that people and wcrdb
+// know whose it is.
+const (
+	LabelProject = "wcrdb.project"
+	LabelStack   = "wcrdb.stack"
+)
+
 // Labels is a set of labels that something must carry; an empty value stands for any.
 type Labels map[string]string
 

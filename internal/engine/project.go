@@ -53,7 +53,9 @@ func (p *Project) StackFile(stack string) string {
 }
 
 // LocalDir is where a stack's files of this machine are: nothing in it is committed.
-func (p *Project) LocalDir(stack string) string { return filepath.Join(p.Dir, ".wcrdb", stack) }
+func (p *Project) LocalDir(stack string) string {
+	return filepath.Join(p.Dir, filepath.FromSlash(config.LocalDir(stack)))
+}
 
 // Config reads and validates a stack's configuration. The values come back
 // too: the keys tell the program what the stack file has.

@@ -11,7 +11,6 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/witchcityrope/database/components/database"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/password"
 )
@@ -19,7 +18,7 @@ import (
 // RootSecret is the secret that the stack's passwords are derived from.
 func (s *Stack) RootSecret(ctx context.Context) (string, error) {
 	if s.Config.RootSecretFrom == config.FromLocal {
-		return database.LocalRootSecret(s.Project.Dir, s.Config.Name)
+		return password.LocalRootSecret(s.Project.LocalDir(s.Config.Name))
 	}
 	stdout, stderr, _, err := s.command(ctx, nil, "config", "get", s.Project.Name+":"+config.RootSecretKey, "--stack", s.Config.Name)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/witchcityrope/database/components/database"
 	"github.com/witchcityrope/database/config"
 )
 
@@ -30,8 +30,8 @@ type Tools struct {
 	CLI string
 	// Attach has the providers that run in this process, in the form of PULUMI_DEBUG_PROVIDERS.
 	Attach string
-	// Image replaces the stack's image; empty for the stack's own.
-	Image string
+	// Program is what the engine runs; nil for operations that run none.
+	Program pulumi.RunFunc
 }
 
 // Stack is one stack of a project, ready to be worked on.
@@ -49,7 +49,7 @@ type Stack struct {
 }
 
 // Open prepares a stack whose state is kept.
-func Open(ctx context.Context, project *Project, stack *config.Stack, keys []string, tools Tools) (*Stack, error) {
+func Open(ctx context.Context, project *Project, stack *config.Stack, tools Tools) (*Stack, error) {
 	backend, err := project.backend()
 	if err != nil {
 		return nil, err
@@ -62,24 +62,24 @@ func Open(ctx context.Context, project *Project, stack *config.Stack, keys []str
 	if err := project.writeWorkspace(dir, stack.Name, true); err != nil {
 		return nil, err
 	}
-	return open(ctx, &Stack{Project: project, Config: stack, dir: dir, backend: backend}, keys, tools, env)
+	return open(ctx, &Stack{Project: project, Config: stack, dir: dir, backend: backend}, tools, env)
 }
 
 // OpenThrowaway prepares a stack with an empty state that is gone with Close:
 // for previews where nobody has the stack's secrets.
-func OpenThrowaway(ctx context.Context, project *Project, stack *config.Stack, keys []string, tools Tools) (*Stack, error) {
+func OpenThrowaway(ctx context.Context, project *Project, stack *config.Stack, tools Tools) (*Stack, error) {
 	dir, err := os.MkdirTemp("", "wcrdb-preview-*")
 	if err != nil {
 		return nil, err
 	}
-	opened, err := openThrowaway(ctx, dir, project, stack, keys, tools)
+	opened, err := openThrowaway(ctx, dir, project, stack, tools)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return opened, nil
 }
 
-func openThrowaway(ctx context.Context, dir string, project *Project, stack *config.Stack, keys []string, tools Tools) (*Stack, error) {
+func openThrowaway(ctx context.Context, dir string, project *Project, stack *config.Stack, tools Tools) (*Stack, error) {
 	work, state := filepath.Join(dir, "project"), filepath.Join(dir, "state")
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, err
@@ -88,10 +88,10 @@ func openThrowaway(ctx context.Context, dir string, project *Project, stack *con
 		return nil, err
 	}
 	opened := &Stack{Project: project, Config: stack, dir: work, backend: "file://" + filepath.ToSlash(state), temporary: dir}
-	return open(ctx, opened, keys, tools, map[string]string{"PULUMI_CONFIG_PASSPHRASE": "nothing is kept"})
+	return open(ctx, opened, tools, map[string]string{"PULUMI_CONFIG_PASSPHRASE": "nothing is kept"})
 }
 
-func open(ctx context.Context, s *Stack, keys []string, tools Tools, env map[string]string) (*Stack, error) {
+func open(ctx context.Context, s *Stack, tools Tools, env map[string]string) (*Stack, error) {
 	environment := map[string]string{
 		"PULUMI_BACKEND_URL":                            s.backend,
 		"PULUMI_DEBUG_PROVIDERS":                        tools.Attach,
@@ -104,7 +104,7 @@ func open(ctx context.Context, s *Stack, keys []string, tools Tools, env map[str
 	var err error
 	s.workspace, err = auto.NewLocalWorkspace(ctx,
 		auto.Pulumi(s.cli), auto.WorkDir(s.dir), auto.EnvVars(environment),
-		auto.Program(database.Program(database.Options{ProjectDir: s.Project.Dir, Image: tools.Image, ConfigKeys: keys})))
+		auto.Program(tools.Program))
 	if err != nil {
 		return nil, err
 	}

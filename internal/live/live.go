@@ -47,11 +47,29 @@ func Container(ctx context.Context, engine client.ContainerAPIClient, ref string
 // of the present generation or the one before. A server that is starting is
 // waited for.
 func Superuser(ctx context.Context, stack *config.Stack, derivation *password.Derivation, database string) (*pgx.Conn, error) {
+	return login(ctx, stack, derivation, database, stack.Access.Generation, stack.Access.Generation-1)
+}
+
+// Ours says whether a running server's superuser has a password of this
+// stack's root secret, if only the one that a new cluster is made with.
+func Ours(ctx context.Context, stack *config.Stack, derivation *password.Derivation) (bool, error) {
+	connection, err := login(ctx, stack, derivation, "postgres",
+		stack.Access.Generation, stack.Access.Generation-1, password.BootstrapGeneration)
+	if refused(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, connection.Close(ctx)
+}
+
+func login(ctx context.Context, stack *config.Stack, derivation *password.Derivation, database string, generations ...int) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(stack.Server.ReadyTimeout))
 	defer cancel()
 	for {
 		var err error
-		for _, generation := range []int{stack.Access.Generation, stack.Access.Generation - 1} {
+		for _, generation := range generations {
 			var connection *pgx.Conn
 			if connection, err = connect(ctx, stack, derivation.Password(stack.Target.Username, generation), database); err == nil {
 				return connection, nil

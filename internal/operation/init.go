@@ -43,7 +43,7 @@ func (o *Operation) Init(ctx context.Context) (made Initialized, err error) {
 			}
 		}
 	}
-	stack, err := engine.Open(ctx, o.Project, o.config, o.keys(), engine.Tools{CLI: cli})
+	stack, err := engine.Open(ctx, o.Project, o.config, engine.Tools{CLI: cli})
 	if err != nil {
 		return made, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"regexp"
 
-	"github.com/witchcityrope/database/components/server"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/dockerengine"
 	"github.com/witchcityrope/database/internal/doctor"
@@ -40,7 +39,7 @@ var imageMajor = regexp.MustCompile(`:(\d+)[.\-@]`)
 func (o *Operation) needs(image string) doctor.Request {
 	stack := o.config
 	request := doctor.Request{
-		Labels:   dockerengine.Labels{server.LabelProject: stack.Project, server.LabelStack: stack.Name},
+		Labels:   dockerengine.Labels{dockerengine.LabelProject: stack.Project, dockerengine.LabelStack: stack.Name},
 		StandIns: !stack.Storage.Protect || o.StandInsAllowed,
 	}
 	if stack.Target.Type != config.Container {
@@ -50,7 +49,7 @@ func (o *Operation) needs(image string) doctor.Request {
 	request.PublishAddress, request.PublishPort = stack.Network.Publish.Address, stack.Network.Publish.Port
 	request.NetworkName, request.Subnet = stack.Network.Name, stack.Network.Subnet
 	request.StorageKind, request.BindPath = string(stack.Storage.Type), stack.Storage.Path
-	request.DataDirectory = server.DataDirectoryName
+	request.DataDirectory = config.DataDirectory
 	if version := imageMajor.FindStringSubmatch(stack.Server.Image); version != nil {
 		request.Major = version[1]
 	}

@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 
 	"github.com/docker/docker/client"
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/witchcityrope/database/components/connections"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/live"
@@ -32,8 +33,14 @@ type Operation struct {
 	StandInsAllowed bool
 	// InstallDocker lets a bare Debian get a Docker Engine.
 	InstallDocker bool
-	Report        Reporter
-	Watch         engine.Watch
+	// Program makes the Pulumi program; image replaces the stack's unless it is
+	// empty, keys are those of the stack file.
+	Program func(projectDir, image string, keys []string) pulumi.RunFunc
+	// Provider makes our own provider, and its name is ProviderName.
+	Provider     func() (p.Provider, error)
+	ProviderName string
+	Report       Reporter
+	Watch        engine.Watch
 
 	config *config.Stack
 	values map[string]string
@@ -83,17 +90,27 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 	if err != nil {
 		return Report{}, err
 	}
-	repair, err := o.recover(ctx, stack, derivation)
-	if err != nil {
-		return Report{}, err
+	recovery := o.recovery(stack, derivation)
+	var repair finding
+	foreign := ""
+	if recovery != nil {
+		if repair, err = recovery.recover(ctx); err != nil {
+			return Report{}, err
+		}
+		if foreign, err = recovery.foreignVolume(ctx); err != nil {
+			return Report{}, err
+		}
 	}
 	if !repair.refresh && !repair.lost {
-		repair.refresh, err = o.drifted(ctx, stack, derivation)
-		if err != nil {
+		if repair.refresh, err = o.drifted(ctx, stack, derivation); err != nil {
 			return Report{}, err
 		}
 	}
 	result, err := stack.Up(ctx, engine.Options{Refresh: repair.refresh, Replace: repair.replace}, o.Watch)
+	if err != nil && foreign != "" {
+		err = errors.Join(fmt.Errorf("%w\nvolume %s was there before this run and is left as it is: neither the state nor down will touch it", err, foreign),
+			recovery.release(context.WithoutCancel(ctx)))
+	}
 	if err != nil {
 		return Report{Result: result}, err
 	}
@@ -101,16 +118,15 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 	if err := o.readOutputs(ctx, stack, &report); err != nil {
 		return report, err
 	}
-	return report, o.remember(ctx, stack, derivation)
+	return report, o.remember(ctx, derivation)
 }
 
-// recover is nothing for a server that is not ours to run.
-func (o *Operation) recover(ctx context.Context, stack *engine.Stack, derivation *password.Derivation) (finding, error) {
+// recovery is nil for a server that is not ours to run.
+func (o *Operation) recovery(stack *engine.Stack, derivation *password.Derivation) *recovery {
 	if o.config.Target.Type != config.Container {
-		return finding{}, nil
+		return nil
 	}
-	recovery := recovery{stack: stack, docker: o.docker, derivation: derivation, report: o.Report}
-	return recovery.recover(ctx)
+	return &recovery{stack: stack, docker: o.docker, derivation: derivation, report: o.Report}
 }
 
 // Preview says what Up would do; it changes nothing, and needs neither a
@@ -132,8 +148,10 @@ func (o *Operation) Refresh(ctx context.Context) (report Report, err error) {
 		if err != nil {
 			return err
 		}
-		if _, err := o.recover(ctx, stack, derivation); err != nil {
-			return err
+		if recovery := o.recovery(stack, derivation); recovery != nil {
+			if _, err := recovery.recover(ctx); err != nil {
+				return err
+			}
 		}
 		report.StandIns, report.Image = tools.standIns, tools.image
 		report.Result, err = stack.Refresh(ctx, engine.Options{}, o.Watch)
@@ -171,10 +189,10 @@ func (o *Operation) Down(ctx context.Context) (report Report, err error) {
 // stopped does not matter to what is deleted anyway.
 func (o *Operation) settle(ctx context.Context, stack *engine.Stack, derivation *password.Derivation) error {
 	state, err := stack.State(ctx)
-	if err != nil || len(state.Pending()) == 0 || o.config.Target.Type != config.Container {
+	recovery := o.recovery(stack, derivation)
+	if err != nil || len(state.Pending()) == 0 || recovery == nil {
 		return err
 	}
-	recovery := recovery{stack: stack, docker: o.docker, derivation: derivation, report: o.Report}
 	return recovery.clearPending(ctx, state)
 }
 
@@ -213,7 +231,7 @@ func (o *Operation) readOutputs(ctx context.Context, stack *engine.Stack, report
 	if ca == "" {
 		return nil
 	}
-	report.CA = filepath.Join(o.Project.Dir, filepath.FromSlash(connections.CAPath(o.Stack)))
+	report.CA = filepath.Join(o.Project.Dir, filepath.FromSlash(o.config.CAFile()))
 	return os.WriteFile(report.CA, []byte(ca), 0o644)
 }
 
@@ -245,7 +263,7 @@ func (o *Operation) drifted(ctx context.Context, stack *engine.Stack, derivation
 }
 
 // remember notes what a run has left.
-func (o *Operation) remember(ctx context.Context, _ *engine.Stack, derivation *password.Derivation) error {
+func (o *Operation) remember(ctx context.Context, derivation *password.Derivation) error {
 	if o.config.Target.Type != config.Container {
 		return nil
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
-	"github.com/witchcityrope/database/components/server"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/dockerengine"
 	"github.com/witchcityrope/database/internal/engine"
@@ -25,6 +24,7 @@ import (
 // Types of the resources that recovery knows.
 const (
 	containerType = "docker:index/container:Container"
+	volumeType    = "docker:index/volume:Volume"
 	networkType   = "docker:index/network:Network"
 	roleType      = "postgresql:index/role:Role"
 )
@@ -101,6 +101,11 @@ func (r *recovery) removeOrphans(ctx context.Context, state *engine.State) error
 		if known[orphan.resourceType+" "+orphan.name] {
 			continue
 		}
+		if orphan.resourceType == containerType {
+			if err := r.checkOwner(ctx, orphan.name); err != nil {
+				return err
+			}
+		}
 		removed, err := orphan.remove(ctx, orphan.name)
 		if err != nil {
 			return fmt.Errorf("%s, which the state does not know: %w", orphan.name, err)
@@ -110,6 +115,61 @@ func (r *recovery) removeOrphans(ctx context.Context, state *engine.State) error
 		}
 	}
 	return nil
+}
+
+// checkOwner refuses to touch a container of the same project and stack whose
+// passwords come from another root secret: that of another checkout.
+func (r *recovery) checkOwner(ctx context.Context, name string) error {
+	found, ok, err := dockerengine.Container(ctx, r.docker, name)
+	if err != nil || !ok {
+		return err
+	}
+	if err := r.ours(found.Config.Labels); err != nil {
+		return fmt.Errorf("container %s: %w", name, err)
+	}
+	if err := r.docker.ContainerStart(ctx, found.ID, container.StartOptions{}); err != nil {
+		return fmt.Errorf("container %s, which the state does not know, cannot be started to see whose it is: %w", name, err)
+	}
+	ours, err := live.Ours(ctx, r.stack.Config, r.derivation)
+	if err != nil {
+		return fmt.Errorf("container %s, which the state does not know: %w", name, err)
+	}
+	if !ours {
+		return fmt.Errorf("container %s belongs to another checkout: its passwords come from another root secret; "+
+			"work there, or take it down there (wcrdb down), or give this stack names and a port of its own (server.name, network.subnet, network.publish.port)", name)
+	}
+	return nil
+}
+
+// foreignVolume names the data's volume if it is there and the state does not
+// know it: this run takes it over, or fails and must leave it alone.
+func (r *recovery) foreignVolume(ctx context.Context) (string, error) {
+	state, err := r.stack.State(ctx)
+	if err != nil || r.stack.Config.Storage.Type == config.Tmpfs {
+		return "", err
+	}
+	if _, known := state.Find(volumeType); known {
+		return "", nil
+	}
+	name := r.stack.Config.Storage.Volume
+	_, exists, err := dockerengine.Volume(ctx, r.docker, name)
+	if err != nil || !exists {
+		return "", err
+	}
+	return name, nil
+}
+
+// release takes the volume out of the state again.
+func (r *recovery) release(ctx context.Context) error {
+	state, err := r.stack.State(ctx)
+	if err != nil {
+		return err
+	}
+	volume, known := state.Find(volumeType)
+	if !known {
+		return nil
+	}
+	return r.stack.Edit(ctx, forget(volume.URN, false))
 }
 
 // revive makes the container run. Where it is gone, or the data in memory is
@@ -237,7 +297,7 @@ func (r *recovery) clearPending(ctx context.Context, state *engine.State) error 
 // ours says whether labels are those of this stack.
 func (r *recovery) ours(labels map[string]string) error {
 	stack := r.stack.Config
-	if labels[server.LabelProject] != stack.Project || labels[server.LabelStack] != stack.Name {
+	if labels[dockerengine.LabelProject] != stack.Project || labels[dockerengine.LabelStack] != stack.Name {
 		return errors.New("it is not this stack's (its labels wcrdb.project and wcrdb.stack say so); remove it or choose another name in the stack file")
 	}
 	return nil

@@ -16,7 +16,6 @@ import (
 	"github.com/witchcityrope/database/internal/dockerengine"
 	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/standin"
-	"github.com/witchcityrope/database/provider/pgserver"
 )
 
 // PluginChoice says which provider plugins to use.
@@ -164,7 +163,7 @@ func (o *Operation) with(ctx context.Context, changes bool, do func(*engine.Stac
 			return err
 		}
 	}
-	providers, err := attachedProviders(found.standIns)
+	providers, err := o.providers(found.standIns)
 	if err != nil {
 		return err
 	}
@@ -177,13 +176,13 @@ func (o *Operation) with(ctx context.Context, changes bool, do func(*engine.Stac
 	})
 }
 
-// attachedProviders are our own provider and the stand-ins.
-func attachedProviders(standIns []string) (map[string]p.Provider, error) {
-	own, err := pgserver.New()
+// providers are our own provider and the stand-ins.
+func (o *Operation) providers(standIns []string) (map[string]p.Provider, error) {
+	own, err := o.Provider()
 	if err != nil {
 		return nil, err
 	}
-	providers := map[string]p.Provider{pgserver.Name: own}
+	providers := map[string]p.Provider{o.ProviderName: own}
 	for _, name := range standIns {
 		if providers[name], err = standin.New(name); err != nil {
 			return nil, err
@@ -198,21 +197,22 @@ func (o *Operation) attached(ctx context.Context, found *tools, providers map[st
 	if err != nil {
 		return err
 	}
-	tools := engine.Tools{CLI: found.cli, Attach: attachment.Env()}
+	image := ""
 	if found.replaced {
-		tools.Image = found.image
+		image = found.image
 	}
-	return errors.Join(do(tools), attachment.Close())
+	program := o.Program(o.Project.Dir, image, o.keys())
+	return errors.Join(do(engine.Tools{CLI: found.cli, Attach: attachment.Env(), Program: program}), attachment.Close())
 }
 
 // open opens the stack. A preview without the stack's passphrase works on a
 // throwaway state, as if nothing was there.
 func (o *Operation) open(ctx context.Context, changes bool, tools engine.Tools) (*engine.Stack, error) {
-	stack, err := engine.Open(ctx, o.Project, o.config, o.keys(), tools)
+	stack, err := engine.Open(ctx, o.Project, o.config, tools)
 	if errors.Is(err, engine.ErrNoPassphrase) && !changes {
 		o.Report("%v", err)
 		o.Report("the preview shows stack %s as if nothing of it were there yet", o.Stack)
-		return engine.OpenThrowaway(ctx, o.Project, o.config, o.keys(), tools)
+		return engine.OpenThrowaway(ctx, o.Project, o.config, tools)
 	}
 	return stack, err
 }
@@ -226,7 +226,7 @@ func (o *Operation) bare(ctx context.Context, do func(*engine.Stack) error) erro
 	if err != nil {
 		return err
 	}
-	stack, err := engine.Open(ctx, o.Project, o.config, o.keys(), engine.Tools{CLI: cli})
+	stack, err := engine.Open(ctx, o.Project, o.config, engine.Tools{CLI: cli})
 	if err != nil {
 		return err
 	}

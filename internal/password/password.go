@@ -72,6 +72,11 @@ func (d *Derivation) expand(purpose, role string, generation, size int) []byte {
 	return key
 }
 
+// BootstrapGeneration is the generation of the password that a new cluster is
+// made with. It never changes, so that a rotation does not change the
+// container; the superuser's real password is set over SQL.
+const BootstrapGeneration = -1
+
 // NewRootSecret makes a root secret of 256 random bits.
 func NewRootSecret() string {
 	secret := make([]byte, 32)

@@ -1,0 +1,45 @@
+package password
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// LocalRootSecret reads the secret of a stack with rootSecretFrom: local, and
+// makes it on first use: the file root-secret in a
+// folder of the stack's own, which only its owner can read.
+func LocalRootSecret(dir string) (string, error) {
+	path := filepath.Join(dir, "root-secret")
+	content, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(content)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("root secret: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("root secret: %w", err)
+	}
+	// Written aside and linked: of two runs at once, both use the first one's.
+	draft, err := os.CreateTemp(filepath.Dir(path), "root-secret-*")
+	if err != nil {
+		return "", fmt.Errorf("root secret: %w", err)
+	}
+	defer os.Remove(draft.Name())
+	_, err = draft.WriteString(NewRootSecret() + "\n")
+	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return "", fmt.Errorf("root secret: %w", err)
+	}
+	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("root secret: %w", err)
+	}
+	content, err = os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("root secret: %w", err)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
