@@ -47,7 +47,7 @@ func (e *examination) checkFolder() Finding {
 	}
 	if _, err := os.Stat(filepath.Join(e.BindPath, versionFile)); e.DataDirectory != "" && err == nil {
 		return fault(check, fmt.Sprintf("%s itself is a PostgreSQL data directory; the stack's would be %s in it", e.BindPath, e.DataDirectory),
-			fmt.Sprintf("move its content into %s (docker must be stopped meanwhile), or configure another folder", filepath.Join(e.BindPath, e.DataDirectory)))
+			fmt.Sprintf("move its content into %s (while no server runs on it), or configure another folder", filepath.Join(e.BindPath, e.DataDirectory)))
 	}
 	return e.checkDataDirectory(filepath.Join(e.BindPath, e.DataDirectory))
 }
