@@ -185,15 +185,23 @@ func (o *Operation) Down(ctx context.Context) (report Report, err error) {
 	return report, err
 }
 
-// settle clears what a killed run has left; a container that is gone or
-// stopped does not matter to what is deleted anyway.
+// settle clears what a killed run has left, and forgets what is gone already:
+// the docker plugin cannot delete it once more.
 func (o *Operation) settle(ctx context.Context, stack *engine.Stack, derivation *password.Derivation) error {
-	state, err := stack.State(ctx)
 	recovery := o.recovery(stack, derivation)
-	if err != nil || len(state.Pending()) == 0 || recovery == nil {
+	if recovery == nil {
+		return nil
+	}
+	state, err := stack.State(ctx)
+	if err != nil {
 		return err
 	}
-	return recovery.clearPending(ctx, state)
+	if len(state.Pending()) > 0 {
+		if err := recovery.clearPending(ctx, state); err != nil {
+			return err
+		}
+	}
+	return recovery.forgetMissing(ctx)
 }
 
 // Outputs are the stack's outputs.

@@ -242,6 +242,37 @@ func (r *recovery) attached(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// forgetMissing takes out of the state what Docker does not have any more.
+func (r *recovery) forgetMissing(ctx context.Context) error {
+	state, err := r.stack.State(ctx)
+	if err != nil {
+		return err
+	}
+	for _, resource := range state.Resources() {
+		exists := true
+		var err error
+		name, _ := resource.Inputs["name"].(string)
+		switch string(resource.Type) {
+		case containerType:
+			_, exists, err = dockerengine.Container(ctx, r.docker, string(resource.ID))
+		case networkType:
+			_, exists, err = dockerengine.Network(ctx, r.docker, string(resource.ID))
+		case volumeType:
+			_, exists, err = dockerengine.Volume(ctx, r.docker, name)
+		}
+		if err != nil {
+			return err
+		}
+		if !exists {
+			r.report("%s is gone already", name)
+			if err := r.stack.Edit(ctx, forget(resource.URN, true)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // forget takes a resource out of a state, with all references to it, and with
 // those that are deleted together with it, if they are gone too.
 func forget(urn resource.URN, together bool) func(*apitype.DeploymentV3) {
