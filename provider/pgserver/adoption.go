@@ -20,7 +20,7 @@ const roleSuffix = "__aside"
 // server has but no Pulumi state knows. In between, other resources create roles of the same names.
 type AdoptionArgs struct {
 	Roles   []string `pulumi:"roles"`
-	Trigger string   `pulumi:"trigger,optional"`
+	Trigger *string  `pulumi:"trigger,optional"`
 }
 
 // AdoptionState is the state of SetAside and PutBack.

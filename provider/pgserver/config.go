@@ -37,7 +37,7 @@ type Config struct {
 	Password          string   `pulumi:"password" provider:"secret"`
 	FallbackPasswords []string `pulumi:"fallbackPasswords,optional" provider:"secret"`
 	TLSMode           string   `pulumi:"tlsMode,optional"`
-	CAFile            string   `pulumi:"caFile,optional"`
+	CAFile            *string  `pulumi:"caFile,optional"`
 	ReadyTimeout      int      `pulumi:"readyTimeout,optional"`
 }
 
@@ -98,8 +98,8 @@ func (c *Config) faults() []p.CheckFailure {
 	if c.TLSMode == tlsPrefer && isHost(c.Host) && !isLoopback(c.Host) {
 		fault("tlsMode", "prefer may send data in clear, and %q is not this machine; use verify-full with caFile", c.Host)
 	}
-	if c.CAFile != "" && c.TLSMode != tlsVerifyFull {
-		fault("caFile", "%q would not be used with tlsMode %q; use tlsMode verify-full, or remove it", c.CAFile, c.TLSMode)
+	if c.CAFile != nil && c.TLSMode != tlsVerifyFull {
+		fault("caFile", "%q would not be used with tlsMode %q; use tlsMode verify-full, or remove it", *c.CAFile, c.TLSMode)
 	}
 	if c.ReadyTimeout < 1 {
 		fault("readyTimeout", "%d is not a number of seconds to wait; use 1 or more, for example %d", c.ReadyTimeout, defaultReadyTimeout)

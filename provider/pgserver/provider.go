@@ -31,7 +31,6 @@ func newProvider(dial dialer) (p.Provider, error) {
 	provider, err := infer.NewProviderBuilder().
 		WithDisplayName("PostgreSQL server").
 		WithDescription("What Pulumi needs to do inside a running PostgreSQL server.").
-		WithLicense("MIT").
 		WithGoImportPath("github.com/witchcityrope/database/components/pgserver").
 		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"pgserver": "index"}).
 		WithConfig(infer.Config(config)).

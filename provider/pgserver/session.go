@@ -160,16 +160,16 @@ func (c Config) tlsConfig(roots *x509.CertPool) *tls.Config {
 
 // roots reads the certificates to trust; nil stands for the system's own.
 func (c Config) roots() (*x509.CertPool, error) {
-	if c.CAFile == "" {
+	if c.CAFile == nil {
 		return nil, nil
 	}
-	text, err := os.ReadFile(c.CAFile)
+	text, err := os.ReadFile(*c.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("caFile: %w; give a file of certificates in PEM", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("caFile: %q holds no certificate in PEM; give one that does", c.CAFile)
+		return nil, fmt.Errorf("caFile: %q holds no certificate in PEM; give one that does", *c.CAFile)
 	}
 	return pool, nil
 }

@@ -78,7 +78,7 @@ func TestLogin(t *testing.T) {
 	certificate, key := issue(t, 1)
 	other, _ := issue(t, 2)
 	dir := t.TempDir()
-	ca, otherCA, empty := filepath.Join(dir, "ca"), filepath.Join(dir, "other"), filepath.Join(dir, "empty")
+	ca, otherCA, empty, missing := filepath.Join(dir, "ca"), filepath.Join(dir, "other"), filepath.Join(dir, "empty"), filepath.Join(dir, "missing")
 	for file, content := range map[string]string{ca: certificate, otherCA: other, empty: ""} {
 		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
 	}
@@ -106,7 +106,7 @@ func TestLogin(t *testing.T) {
 	encrypted := func(change func(*Config)) (on bool) {
 		config := Config{
 			Host: "127.0.0.1", Port: server.Port, Username: pgtest.Superuser, Password: pgtest.Password,
-			Database: "postgres", TLSMode: tlsVerifyFull, CAFile: ca, ReadyTimeout: 5,
+			Database: "postgres", TLSMode: tlsVerifyFull, CAFile: &ca, ReadyTimeout: 5,
 		}
 		change(&config)
 		require.NoError(t, dialer(dial).with(t.Context(), config, func(s *session) error {
@@ -116,17 +116,17 @@ func TestLogin(t *testing.T) {
 		return on
 	}
 	assert.True(t, encrypted(func(*Config) {}))
-	assert.True(t, encrypted(func(c *Config) { c.TLSMode, c.CAFile = tlsRequire, "" }))
-	assert.True(t, encrypted(func(c *Config) { c.TLSMode, c.CAFile = tlsPrefer, "" }))
-	assert.ErrorContains(t, login(func(c *Config) { c.TLSMode, c.CAFile = tlsVerifyFull, otherCA }), "certificate")
-	assert.ErrorContains(t, login(func(c *Config) { c.TLSMode, c.CAFile, c.Host = tlsVerifyFull, ca, "localhost" }), "certificate")
-	assert.ErrorContains(t, login(func(c *Config) { c.TLSMode, c.CAFile = tlsVerifyFull, empty }), "holds no certificate")
-	assert.ErrorContains(t, login(func(c *Config) { c.TLSMode, c.CAFile = tlsVerifyFull, empty+"x" }), "caFile")
+	assert.True(t, encrypted(func(c *Config) { c.TLSMode, c.CAFile = tlsRequire, nil }))
+	assert.True(t, encrypted(func(c *Config) { c.TLSMode, c.CAFile = tlsPrefer, nil }))
+	assert.ErrorContains(t, login(func(c *Config) { c.TLSMode, c.CAFile = tlsVerifyFull, &otherCA }), "certificate")
+	assert.ErrorContains(t, login(func(c *Config) { c.TLSMode, c.CAFile, c.Host = tlsVerifyFull, &ca, "localhost" }), "certificate")
+	assert.ErrorContains(t, login(func(c *Config) { c.TLSMode, c.CAFile = tlsVerifyFull, &empty }), "holds no certificate")
+	assert.ErrorContains(t, login(func(c *Config) { c.TLSMode, c.CAFile = tlsVerifyFull, &missing }), "caFile")
 
 	provider.create("ServerFile", values{
 		"path": text("pg_hba.conf"), "check": text("hba"), "content": text("hostssl all all all scram-sha-256\n"),
 	})
-	assert.True(t, encrypted(func(c *Config) { c.TLSMode, c.CAFile = tlsPrefer, "" }))
+	assert.True(t, encrypted(func(c *Config) { c.TLSMode, c.CAFile = tlsPrefer, nil }))
 	require.NoError(t, os.WriteFile(filepath.Join(server.DataDir, "pg_hba.conf"), []byte("local all all reject\n"), 0o600))
 	execute(t, server.Connect(t), "SELECT pg_reload_conf()")
 	require.Eventually(t, func() bool {

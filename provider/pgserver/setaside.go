@@ -45,7 +45,7 @@ func (r *SetAside) Update(ctx context.Context, request infer.UpdateRequest[Adopt
 		return response, nil
 	}
 	roles := slices.Clone(request.Inputs.Roles)
-	if request.Inputs.Trigger == request.State.Trigger {
+	if sameTrigger(request.Inputs.Trigger, request.State.Trigger) {
 		roles = slices.DeleteFunc(roles, func(role string) bool { return slices.Contains(request.State.Roles, role) })
 	}
 	return response, r.apply(ctx, roles)
@@ -78,3 +78,5 @@ func (r *SetAside) apply(ctx context.Context, roles []string) error {
 		})
 	})
 }
+
+func sameTrigger(a, b *string) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }

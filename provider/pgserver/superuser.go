@@ -23,9 +23,9 @@ type Superuser struct{ server dialer }
 
 // SuperuserArgs are the inputs of Superuser.
 type SuperuserArgs struct {
-	Username string `pulumi:"username" provider:"replaceOnChanges"`
-	Verifier string `pulumi:"verifier" provider:"secret"`
-	Server   string `pulumi:"server,optional"`
+	Username string  `pulumi:"username" provider:"replaceOnChanges"`
+	Verifier string  `pulumi:"verifier" provider:"secret"`
+	Server   *string `pulumi:"server,optional"`
 }
 
 // SuperuserState is the state of Superuser.
