@@ -26,6 +26,7 @@ type Holder struct {
 type Budget struct {
 	MaxConnections    int      `json:"maxConnections"`
 	SuperuserReserved int      `json:"superuserReserved"`
+	Reserved          int      `json:"reserved"` // for members of pg_use_reserved_connections: no client is one
 	Holders           []Holder `json:"holders"`
 }
 
@@ -38,8 +39,8 @@ func (b Budget) Planned() int {
 	return sum
 }
 
-// Available is what the server gives to others than superusers.
-func (b Budget) Available() int { return b.MaxConnections - b.SuperuserReserved }
+// Available is what the server gives to those for whom nothing is reserved.
+func (b Budget) Available() int { return b.MaxConnections - b.SuperuserReserved - b.Reserved }
 
 // arithmetic shows the sum.
 func (b Budget) arithmetic() string {
@@ -47,8 +48,12 @@ func (b Budget) arithmetic() string {
 	for i, holder := range b.Holders {
 		terms[i] = fmt.Sprintf("%s %d", holder.Client, holder.Connections)
 	}
-	return fmt.Sprintf("%s = %d of max_connections %d - superuser_reserved_connections %d = %d",
-		strings.Join(terms, " + "), b.Planned(), b.MaxConnections, b.SuperuserReserved, b.Available())
+	reserved := fmt.Sprintf("superuser_reserved_connections %d", b.SuperuserReserved)
+	if b.Reserved > 0 {
+		reserved += fmt.Sprintf(" - reserved_connections %d", b.Reserved)
+	}
+	return fmt.Sprintf("%s = %d of max_connections %d - %s = %d",
+		strings.Join(terms, " + "), b.Planned(), b.MaxConnections, reserved, b.Available())
 }
 
 // Budget adds up what the clients may hold.
@@ -62,6 +67,7 @@ func (s *Stack) Budget() Budget {
 	return Budget{
 		MaxConnections:    number("max_connections", defaultMaxConnections),
 		SuperuserReserved: number("superuser_reserved_connections", defaultSuperuserReserved),
+		Reserved:          number("reserved_connections", 0),
 		Holders: []Holder{
 			{"app", s.Clients.App.Connections()},
 			{"migrator", s.Clients.Migrator.Connections()},
@@ -87,6 +93,9 @@ func pools(s *Stack, faults *Faults) {
 		inRange(faults, at+".maxPoolSize", client.pool.MaxPoolSize, 1, 10000)
 		inRange(faults, at+".minPoolSize", client.pool.MinPoolSize, 0, 10000)
 		inRange(faults, at+".connectionLifetime", client.pool.ConnectionLifetime, 0, 86400*365)
+		if client.pool.MinPoolSize > 0 && !client.pool.Pooling {
+			faults.add(at+".minPoolSize", client.pool.MinPoolSize, "does nothing without pooling", "leave it out, or set pooling")
+		}
 		if client.pool.MinPoolSize > client.pool.MaxPoolSize {
 			faults.add(at+".minPoolSize", client.pool.MinPoolSize, fmt.Sprintf("is more than maxPoolSize (%d)", client.pool.MaxPoolSize), "lower it")
 		}

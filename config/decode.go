@@ -124,10 +124,11 @@ func decodeLeaf(path string, raw json.RawMessage, into reflect.Value, faults *Fa
 	case errors.As(err, &wrongType) && isText:
 		// A bare number where text is decoded: read the number as text.
 		if retry := into.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(raw); retry != nil {
-			faults.add(path, shown(raw), retry.Error(), "")
+			reason, remedy, _ := strings.Cut(retry.Error(), "; ")
+			faults.add(path, shown(raw), reason, remedy)
 		}
 	case errors.As(err, &wrongType):
-		faults.add(path, shown(raw), "is not "+typeName(into.Type()), "")
+		faults.add(path, shown(raw), "is not "+typeName(into.Type()), "write one")
 	default:
 		reason, remedy, _ := strings.Cut(err.Error(), "; ")
 		faults.add(path, shown(raw), reason, remedy)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // validate applies every rule; each adds its own faults.
@@ -16,9 +17,9 @@ func (s *Stack) validate() Faults {
 	var faults Faults
 	for _, rule := range []func(*Stack, *Faults){
 		rootSecretSource, target, serverNames, serverResources, healthCheck, serverLog,
-		storage, network, publish, tlsNames, tlsValidity, tlsPolicy,
-		settingNames, settingValues, durability, preload,
-		databaseNames, accessNames, pools, connectionBudget,
+		storage, network, networkNames, publish, tlsNames, tlsSubject, tlsValidity, tlsPolicy,
+		settingNames, settingValues, externalSettings, sharedBuffers, durability, preload,
+		databaseNames, schemaNames, extensionNames, accessNames, applicationRights, pools, connectionBudget,
 	} {
 		rule(s, &faults)
 	}
@@ -49,6 +50,8 @@ func target(s *Stack, faults *Faults) {
 	}
 	if s.Target.Host == "" {
 		faults.add("target.host", nil, "an external server needs a host", "set it to the server's name or address")
+	} else if _, err := netip.ParseAddr(s.Target.Host); err != nil && !hostName.MatchString(s.Target.Host) {
+		faults.add("target.host", s.Target.Host, "is neither a host name nor an address", "write it in lower case, without a scheme, a user or a port")
 	}
 	inRange(faults, "target.port", s.Target.Port, 1, 65535)
 }
@@ -65,9 +68,6 @@ func serverNames(s *Stack, faults *Faults) {
 			faults.add(name.path, name.value, "is not a name that Docker accepts",
 				"use 2 to 63 letters, digits, dots, dashes and underscores, a letter or digit first")
 		}
-	}
-	if s.Network.Name == s.Network.AdminName {
-		faults.add("network.adminName", s.Network.AdminName, "is the name of the internal network too", "give each its own")
 	}
 	if !strings.Contains(s.Server.Image, "@sha256:") {
 		faults.add("server.image", s.Server.Image, "has no digest, so what it names may change",
@@ -142,13 +142,34 @@ func network(s *Stack, faults *Faults) {
 		faults.add("network.subnet", s.Network.Subnet, "is not an IPv4 network", "write it as 172.20.0.0/16")
 	case prefix.Masked() != prefix:
 		faults.add("network.subnet", s.Network.Subnet, "has bits set below its mask", "write "+prefix.Masked().String())
-	case !prefix.Addr().IsPrivate():
+	case !private(prefix):
 		faults.add("network.subnet", s.Network.Subnet, "is not a private network (RFC 1918)", "take one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
 	case prefix.Bits() > 28:
 		faults.add("network.subnet", s.Network.Subnet, "is too small", "use a mask of at most 28 bits")
 	}
+}
+
+// private says whether a whole network is within one that RFC 1918 sets aside.
+func private(prefix netip.Prefix) bool {
+	return slices.ContainsFunc([]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}, func(text string) bool {
+		outer := netip.MustParsePrefix(text)
+		return outer.Bits() <= prefix.Bits() && outer.Contains(prefix.Addr())
+	})
+}
+
+func networkNames(s *Stack, faults *Faults) {
+	for _, name := range []struct{ path, value string }{{"network.name", s.Network.Name}, {"network.adminName", s.Network.AdminName}} {
+		if slices.Contains([]string{"bridge", "host", "none", "default"}, name.value) {
+			faults.add(name.path, name.value, "is a network of Docker's own", "choose another")
+		}
+	}
+	if s.Network.Name == s.Network.AdminName {
+		faults.add("network.adminName", s.Network.AdminName, "is the name of the internal network too", "give each its own")
+	}
 	if !hostName.MatchString(s.Network.Alias) {
-		faults.add("network.alias", s.Network.Alias, "is not a host name", "use letters, digits and dashes")
+		faults.add("network.alias", s.Network.Alias, "is not a host name", "use lower-case letters, digits and dashes")
+	} else if s.Network.Alias == "localhost" {
+		faults.add("network.alias", s.Network.Alias, "is each container's name for itself", "choose another")
 	}
 }
 
@@ -170,20 +191,40 @@ func publish(s *Stack, faults *Faults) {
 func tlsNames(s *Stack, faults *Faults) {
 	for i, name := range s.TLS.Names {
 		if _, err := netip.ParseAddr(name); err != nil && !hostName.MatchString(strings.TrimPrefix(name, "*.")) {
-			faults.add(fmt.Sprintf("tls.names[%d]", i), name, "is neither a DNS name nor an IP address", "")
+			faults.add(fmt.Sprintf("tls.names[%d]", i), name, "is neither a DNS name nor an IP address", "use lower-case letters, digits, dashes and dots")
 		}
 	}
-	if c := s.TLS.Subject.Country; len(c) != 2 || strings.ToUpper(c) != c {
+	duplicates(faults, "tls.names", s.TLS.Names)
+}
+
+var countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
+
+// tlsSubject keeps to the upper bounds of RFC 5280, appendix A.1.
+func tlsSubject(s *Stack, faults *Faults) {
+	if c := s.TLS.Subject.Country; !countryCode.MatchString(c) {
 		faults.add("tls.subject.country", c, "is not a country code (ISO 3166)", "use two capital letters")
 	}
 	if s.TLS.Subject.Organization == "" {
 		faults.add("tls.subject.organization", nil, "a certificate without an organization names nobody", "set it")
+	}
+	for _, name := range []struct {
+		path, value string
+		most        int
+	}{
+		{"tls.subject.province", s.TLS.Subject.Province, 128}, {"tls.subject.locality", s.TLS.Subject.Locality, 128},
+		{"tls.subject.organization", s.TLS.Subject.Organization, 64},
+	} {
+		if utf8.RuneCountInString(name.value) > name.most {
+			faults.add(name.path, name.value, fmt.Sprintf("is longer than a certificate allows (%d characters)", name.most), "shorten it")
+		}
 	}
 }
 
 func tlsValidity(s *Stack, faults *Faults) {
 	check := func(path string, validity Duration, renewPath string, renewBefore Duration) {
 		between(faults, path, validity, time.Hour, 36500*24*time.Hour)
+		wholeHours(faults, path, validity)
+		wholeHours(faults, renewPath, renewBefore)
 		if renewBefore >= validity {
 			faults.add(renewPath, renewBefore, fmt.Sprintf("is not shorter than %s (%s): every up would renew", path, validity), "shorten it")
 		}
@@ -218,15 +259,28 @@ func databaseNames(s *Stack, faults *Faults) {
 		if slices.Contains([]string{"postgres", "template0", "template1"}, s.Database.Name) {
 			faults.add("database.name", s.Database.Name, "is a database of PostgreSQL's own", "choose another")
 		}
+		if slices.Contains([]string{"all", "sameuser", "samerole", "replication"}, s.Database.Name) {
+			faults.add("database.name", s.Database.Name, "has a meaning of its own in access rules (manual, section 21.1)", "choose another")
+		}
 	}
+}
+
+func schemaNames(s *Stack, faults *Faults) {
 	for i, name := range s.Database.Schemas {
 		at := fmt.Sprintf("database.schemas[%d]", i)
 		identifier(faults, at, name)
 		if strings.HasPrefix(name, "pg_") || name == "information_schema" {
 			faults.add(at, name, "is reserved for PostgreSQL (manual, section 5.10)", "choose another")
 		}
+		// search_path begins with "$user": unqualified tables would land there.
+		if s.Access.Prefix != "" && strings.HasPrefix(name, s.Access.Prefix+"_") {
+			faults.add(at, name, "begins as the names of roles do: what a role of that name creates would land in it", "choose another, or another access.prefix")
+		}
 	}
 	duplicates(faults, "database.schemas", s.Database.Schemas)
+}
+
+func extensionNames(s *Stack, faults *Faults) {
 	for i, name := range s.Database.Extensions {
 		if !extensionName.MatchString(name) {
 			faults.add(fmt.Sprintf("database.extensions[%d]", i), name, "is not the name of an extension", "pg_available_extensions lists what the server has")
@@ -250,6 +304,19 @@ func accessNames(s *Stack, faults *Faults) {
 	}
 	if strings.HasPrefix(prefix, "pg_") || prefix == "postgres" {
 		faults.add("access.prefix", prefix, "is reserved for PostgreSQL", "choose another")
+	}
+}
+
+// applicationRights keeps what tests need away from data that is worth protecting.
+func applicationRights(s *Stack, faults *Faults) {
+	if !s.Storage.Protect {
+		return
+	}
+	if s.Access.Application.Truncate {
+		faults.add("access.application.truncate", true, "the application could empty tables of protected data", "leave it out")
+	}
+	if s.Access.Application.CreateDatabases {
+		faults.add("access.application.createDatabases", true, "the application could fill the disk of protected data", "leave it out")
 	}
 }
 
@@ -277,6 +344,12 @@ func inRange(faults *Faults, at string, value, least, most int) {
 func between(faults *Faults, at string, value Duration, least, most time.Duration) {
 	if time.Duration(value) < least || time.Duration(value) > most {
 		faults.add(at, value, fmt.Sprintf("is outside %s to %s", Duration(least), Duration(most)), "choose a value within")
+	}
+}
+
+func wholeHours(faults *Faults, at string, value Duration) {
+	if time.Duration(value)%time.Hour != 0 {
+		faults.add(at, value, "is not a whole number of hours, in which certificates are counted", "write it as 12h or 365d")
 	}
 }
 

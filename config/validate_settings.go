@@ -59,7 +59,7 @@ func settingValues(s *Stack, faults *Faults) {
 		name        string
 		least, most int
 	}{
-		{"max_connections", 1, 262143}, {"superuser_reserved_connections", 0, 262143},
+		{"max_connections", 1, 262143}, {"superuser_reserved_connections", 0, 262143}, {"reserved_connections", 0, 262143},
 		{"log_min_duration_statement", -1, 2147483647},
 	} {
 		value, given := s.Settings[limit.name]
@@ -71,7 +71,7 @@ func settingValues(s *Stack, faults *Faults) {
 			continue // a time with a unit
 		}
 		if err != nil {
-			faults.add("settings."+limit.name, value, "is not a whole number", "")
+			faults.add("settings."+limit.name, value, "is not a whole number", "write one")
 			continue
 		}
 		inRange(faults, "settings."+limit.name, n, limit.least, limit.most)
@@ -91,14 +91,46 @@ func durability(s *Stack, faults *Faults) {
 	}
 }
 
+// isOff reads a boolean as PostgreSQL does: unambiguous beginnings count
+// (manual, section 20.1.1).
 func isOff(value Setting) bool {
-	return slices.Contains([]string{"off", "false", "no", "0", "of", "f", "n"}, strings.ToLower(string(value)))
+	text := strings.ToLower(strings.TrimSpace(string(value)))
+	return text == "0" || len(text) >= 1 && (strings.HasPrefix("false", text) || strings.HasPrefix("no", text)) ||
+		len(text) >= 2 && strings.HasPrefix("off", text)
+}
+
+// externalSettings refuses what nobody would apply.
+func externalSettings(s *Stack, faults *Faults) {
+	if s.Target.Type == External && len(s.Settings) > 0 {
+		faults.add("settings", nil, "settings are flags that a container's server is started with; an external server is started by somebody else",
+			"leave them out, and set them where that server is run")
+	}
+}
+
+// memoryValue is a number and a unit of memory (manual, section 20.1.1).
+var memoryValue = regexp.MustCompile(`^\s*(\d+)\s*(B|kB|MB|GB|TB)?\s*$`)
+
+// sharedBuffers refuses a cache that the container could not hold.
+func sharedBuffers(s *Stack, faults *Faults) {
+	parts := memoryValue.FindStringSubmatch(string(s.Settings["shared_buffers"]))
+	if parts == nil || s.Target.Type == External {
+		return
+	}
+	unit := map[string]float64{"": 8 << 10, "B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}[parts[2]]
+	number, err := strconv.ParseFloat(parts[1], 64)
+	if err == nil && number*unit > float64(s.Server.Memory)*3/4 {
+		faults.add("settings.shared_buffers", s.Settings["shared_buffers"], fmt.Sprintf("is more than three quarters of server.memory (%s): connections would have no room", s.Server.Memory),
+			"lower it (a quarter is usual), or raise server.memory")
+	}
 }
 
 // needsPreload are extensions that do nothing, or fail, unless their library is preloaded.
 var needsPreload = []string{"pg_stat_statements"}
 
 func preload(s *Stack, faults *Faults) {
+	if s.Target.Type == External {
+		return // its libraries are not known here
+	}
 	libraries := s.Preloaded()
 	for i, extension := range s.Database.Extensions {
 		if slices.Contains(needsPreload, extension) && !slices.Contains(libraries, extension) {

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/witchcityrope/database/components/access"
@@ -34,7 +35,7 @@ type superuserLogin struct {
 func newPlan(stack *config.Stack, image string, given secrets) (plan, error) {
 	derivation, err := password.NewDerivation(given.root, stack.Name)
 	if err != nil {
-		return plan{}, err
+		return plan{}, fmt.Errorf("%s of stack %s: %w; take it out, and make one with: wcrdb init %[2]s", config.RootSecretKey, stack.Name, err)
 	}
 	assembled := plan{
 		stack:       stack,

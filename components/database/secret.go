@@ -17,27 +17,35 @@ type secrets struct {
 }
 
 func readSecrets(ctx *pulumi.Context, stack *config.Stack, projectDir string) (secrets, error) {
-	var given secrets
-	var err error
-	if given.root, err = rootSecret(ctx, stack, projectDir); err != nil {
+	root, err := secretConfig(ctx, config.RootSecretKey)
+	if err != nil {
 		return secrets{}, err
 	}
-	if stack.Target.Type == config.External {
-		given.administrator, err = secretConfig(ctx, config.AdministratorPasswordKey)
-		if err == nil && given.administrator == "" {
-			err = fmt.Errorf("%s: an external server needs its superuser's password; set it with: pulumi config set --secret %[1]s", config.AdministratorPasswordKey)
-		}
+	administrator, err := secretConfig(ctx, config.AdministratorPasswordKey)
+	if err != nil {
+		return secrets{}, err
 	}
-	return given, err
+	switch external := stack.Target.Type == config.External; {
+	case external && administrator == "":
+		return secrets{}, fmt.Errorf("%s: an external server needs its superuser's password; set it with: pulumi config set --secret %[1]s", config.AdministratorPasswordKey)
+	case !external && administrator != "":
+		return secrets{}, fmt.Errorf("%s: is only for target.type external; remove it with: pulumi config rm %[1]s", config.AdministratorPasswordKey)
+	}
+	root, err = rootSecret(ctx, stack, projectDir, root)
+	return secrets{root: root, administrator: administrator}, err
 }
 
-func rootSecret(ctx *pulumi.Context, stack *config.Stack, projectDir string) (string, error) {
-	if stack.RootSecretFrom == config.FromLocal {
+// rootSecret is the given one, or the one that takes its place.
+func rootSecret(ctx *pulumi.Context, stack *config.Stack, projectDir, given string) (string, error) {
+	local := stack.RootSecretFrom == config.FromLocal
+	switch {
+	case local && given != "":
+		return "", fmt.Errorf("%s: is not used, because rootSecretFrom is %s; set that to %s, or remove it with: pulumi config rm %[1]s",
+			config.RootSecretKey, config.FromLocal, config.FromConfig)
+	case local:
 		return password.LocalRootSecret(filepath.Join(projectDir, config.LocalDir(stack.Name)))
-	}
-	secret, err := secretConfig(ctx, config.RootSecretKey)
-	if err != nil || secret != "" {
-		return secret, err
+	case given != "":
+		return given, nil
 	}
 	const missing = config.RootSecretKey + ": this stack has no root secret"
 	if !ctx.DryRun() {

@@ -3,6 +3,7 @@
 package program
 
 import (
+	"cmp"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -49,7 +50,7 @@ func StackValues(t *testing.T, stack string) map[string]string {
 	return values
 }
 
-// Do runs the program and returns what it registered, in the order of names.
+// Do runs the program and returns what it registered, in the order of names and types.
 func (r Run) Do() ([]Registration, error) {
 	recorder := &recorder{}
 	values := map[string]string{}
@@ -66,20 +67,9 @@ func (r Run) Do() ([]Registration, error) {
 		info.Config, info.ConfigSecretKeys, info.DryRun = values, secretKeys, r.DryRun
 	})
 	slices.SortFunc(recorder.registrations, func(a, b Registration) int {
-		return compare(a.Request.GetName(), b.Request.GetName())
+		return cmp.Or(cmp.Compare(a.Request.GetName(), b.Request.GetName()), cmp.Compare(a.Request.GetType(), b.Request.GetType()))
 	})
 	return recorder.registrations, err
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	default:
-		return 0
-	}
 }
 
 // recorder answers every registration with its own inputs.
@@ -106,4 +96,6 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	return args.Name + "-id", outputs, nil
 }
 
-func (r *recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) { return args.Args, nil }
+func (r *recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	return args.Args, nil
+}
