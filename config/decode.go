@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -165,16 +166,21 @@ func typeName(t reflect.Type) string {
 
 // suggestion names the nearest of the known names, or all of them.
 func suggestion(name string, known []string) string {
+	return cmp.Or(nearest(name, known), "known are "+strings.Join(known, ", "))
+}
+
+// nearest asks for the known name that is nearest, if one is near at all.
+func nearest(name string, known []string) string {
 	best, distance := "", 3
 	for _, candidate := range known {
 		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(candidate), nil); d < distance {
 			best, distance = candidate, d
 		}
 	}
-	if best != "" {
-		return fmt.Sprintf("did you mean %s?", best)
+	if best == "" {
+		return ""
 	}
-	return "known are " + strings.Join(known, ", ")
+	return fmt.Sprintf("did you mean %s?", best)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

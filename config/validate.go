@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -331,7 +332,7 @@ func identifier(faults *Faults, at, name string) {
 
 func oneOf(faults *Faults, at, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
-		faults.add(at, value, "is none of "+strings.Join(allowed, ", "), suggestion(value, allowed))
+		faults.add(at, value, "is none of "+strings.Join(allowed, ", "), cmp.Or(nearest(value, allowed), "choose one of them"))
 	}
 }
 

@@ -35,7 +35,11 @@ type superuserLogin struct {
 func newPlan(stack *config.Stack, image string, given secrets) (plan, error) {
 	derivation, err := password.NewDerivation(given.root, stack.Name)
 	if err != nil {
-		return plan{}, fmt.Errorf("%s of stack %s: %w; take it out, and make one with: wcrdb init %[2]s", config.RootSecretKey, stack.Name, err)
+		remedy := "take it out of the stack file, and make one with: wcrdb init " + stack.Name
+		if stack.RootSecretFrom == config.FromLocal {
+			remedy = "delete " + config.LocalDir(stack.Name) + "/root-secret, and the next run makes one"
+		}
+		return plan{}, fmt.Errorf("%s of stack %s: %w; %s", config.RootSecretKey, stack.Name, err, remedy)
 	}
 	assembled := plan{
 		stack:       stack,
