@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"gopkg.in/yaml.v3"
 
@@ -57,10 +57,13 @@ func (p *Project) LocalDir(stack string) string {
 	return filepath.Join(p.Dir, filepath.FromSlash(config.LocalDir(stack)))
 }
 
+// stackName is what names a stack, its file and its folder.
+var stackName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]*$`)
+
 // Config reads and validates a stack's configuration. The values come back
 // too: the keys tell the program what the stack file has.
 func (p *Project) Config(stack string) (*config.Stack, map[string]string, error) {
-	if stack == "" || string(tokens.QName(stack)) != stack || !tokens.IsQName(stack) || filepath.Base(stack) != stack {
+	if !stackName.MatchString(stack) {
 		return nil, nil, fmt.Errorf("%q is not the name of a stack", stack)
 	}
 	if _, err := os.Stat(p.StackFile(stack)); err != nil {

@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/stretchr/testify/assert"
+)
+
+func pre(op apitype.OpType, urn string) events.EngineEvent {
+	return events.EngineEvent{EngineEvent: apitype.EngineEvent{ResourcePreEvent: &apitype.ResourcePreEvent{
+		Metadata: apitype.StepEventMetadata{Op: op, URN: "urn:pulumi:dev::p::t::" + urn, Type: "t"},
+	}}}
+}
+
+func outputs(op apitype.OpType, urn string, before, after *apitype.StepEventStateMetadata) events.EngineEvent {
+	return events.EngineEvent{EngineEvent: apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{
+		Metadata: apitype.StepEventMetadata{Op: op, URN: "urn:pulumi:dev::p::t::" + urn, Type: "t", Old: before, New: after},
+	}}}
+}
+
+func state(inputs, outputs map[string]any) *apitype.StepEventStateMetadata {
+	return &apitype.StepEventStateMetadata{Inputs: inputs, Outputs: outputs}
+}
+
+func TestRefreshReportsDriftOfInputs(t *testing.T) {
+	declared := map[string]any{"limit": -1, "__meta": "a"}
+	same := map[string]any{"x": 1}
+	for name, row := range map[string]struct {
+		event events.EngineEvent
+		want  []Change
+	}{
+		"unchanged":     {outputs(apitype.OpSame, "r", state(declared, same), state(declared, same)), []Change{}},
+		"an input":      {outputs(apitype.OpUpdate, "r", state(declared, same), state(map[string]any{"limit": 7}, same)), []Change{{"drifted", "t", "r", []string{"limit"}}}},
+		"computed only": {outputs(apitype.OpUpdate, "r", state(declared, same), state(declared, map[string]any{"x": 2})), []Change{}},
+		"masked":        {outputs(apitype.OpUpdate, "r", state(declared, same), state(declared, same)), []Change{{"drifted", "t", "r", []string{"a secret"}}}},
+		"gone":          {outputs(apitype.OpDelete, "r", state(declared, same), nil), []Change{{"missing", "t", "r", nil}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			collected := newSummary("dev")
+			collected.add(pre(apitype.OpRefresh, "r"))
+			collected.add(row.event)
+			assert.Equal(t, row.want, collected.result.Changes)
+		})
+	}
+}
+
+func TestStepsAreCountedOnce(t *testing.T) {
+	collected := newSummary("dev")
+	for _, op := range []apitype.OpType{apitype.OpSame, apitype.OpReplace, apitype.OpCreateReplacement, apitype.OpDeleteReplaced, apitype.OpCreate} {
+		collected.add(pre(op, string(op)))
+	}
+	assert.Equal(t, []Change{{"replace", "t", "replace", nil}, {"create", "t", "create", nil}}, collected.result.Changes)
+}
+
+func TestDiagnosticsLoseTheirColours(t *testing.T) {
+	collected := newSummary("dev")
+	collected.add(events.EngineEvent{EngineEvent: apitype.EngineEvent{DiagnosticEvent: &apitype.DiagnosticEvent{
+		Severity: "warning", Message: "<{%reset%}>mind the gap<{%reset%}>\n", URN: "urn:pulumi:dev::p::t::train",
+	}}})
+	assert.Equal(t, []string{"train: mind the gap"}, collected.result.Warnings)
+}

@@ -1,0 +1,61 @@
+package operation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// randomState is a chain of resources in which each refers to earlier ones.
+func randomState(random *rand.Rand, size int) *apitype.DeploymentV3 {
+	deployment := &apitype.DeploymentV3{}
+	for i := range size {
+		made := apitype.ResourceV3{URN: resource.URN(fmt.Sprintf("urn:%d", i)), PropertyDependencies: map[resource.PropertyKey][]resource.URN{}}
+		for j := range i {
+			earlier := resource.URN(fmt.Sprintf("urn:%d", j))
+			if random.IntN(3) == 0 {
+				made.Dependencies = append(made.Dependencies, earlier)
+			}
+			if random.IntN(4) == 0 {
+				made.PropertyDependencies["p"] = append(made.PropertyDependencies["p"], earlier)
+			}
+			if made.DeletedWith == "" && random.IntN(4) == 0 {
+				made.DeletedWith = earlier
+			}
+		}
+		deployment.Resources = append(deployment.Resources, made)
+	}
+	return deployment
+}
+
+func TestForgetLeavesNoReferenceBehind(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		size := 2 + random.IntN(12)
+		deployment := randomState(random, size)
+		gone := deployment.Resources[random.IntN(size)].URN
+		together := random.IntN(2) == 0
+		forget(gone, together)(deployment)
+
+		there := map[resource.URN]bool{}
+		for _, kept := range deployment.Resources {
+			for _, dependency := range kept.Dependencies {
+				require.True(t, there[dependency])
+			}
+			for _, dependency := range kept.PropertyDependencies["p"] {
+				require.True(t, there[dependency])
+			}
+			require.True(t, kept.DeletedWith == "" || there[kept.DeletedWith])
+			there[kept.URN] = true
+		}
+		assert.False(t, there[gone])
+		if !together {
+			assert.Len(t, deployment.Resources, size-1, "only the one is forgotten")
+		}
+	}
+}

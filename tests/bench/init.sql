@@ -1,0 +1,26 @@
+-- What the dev stack declares, as an init script would say it.
+CREATE ROLE witchcityrope_owner;
+CREATE ROLE witchcityrope_rw;
+CREATE ROLE witchcityrope_ro;
+CREATE ROLE witchcityrope_migrator LOGIN PASSWORD 'bench-only' IN ROLE witchcityrope_owner;
+CREATE ROLE witchcityrope_app LOGIN PASSWORD 'bench-only' IN ROLE witchcityrope_rw;
+CREATE ROLE witchcityrope_readonly LOGIN PASSWORD 'bench-only' IN ROLE witchcityrope_ro;
+CREATE ROLE witchcityrope_monitor LOGIN PASSWORD 'bench-only' IN ROLE pg_monitor;
+CREATE ROLE witchcityrope_backup LOGIN PASSWORD 'bench-only' IN ROLE pg_read_all_data;
+ALTER ROLE witchcityrope_migrator SET ROLE witchcityrope_owner;
+CREATE SCHEMA auth AUTHORIZATION witchcityrope_owner;
+ALTER SCHEMA public OWNER TO witchcityrope_owner;
+CREATE EXTENSION "uuid-ossp";
+CREATE EXTENSION citext;
+CREATE EXTENSION pg_stat_statements;
+REVOKE ALL ON DATABASE witchcityrope_dev FROM PUBLIC;
+GRANT CONNECT, CREATE, TEMPORARY ON DATABASE witchcityrope_dev TO witchcityrope_owner;
+GRANT CONNECT ON DATABASE witchcityrope_dev TO witchcityrope_rw, witchcityrope_ro, witchcityrope_monitor, witchcityrope_backup;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA auth, public TO witchcityrope_rw, witchcityrope_ro;
+ALTER DEFAULT PRIVILEGES FOR ROLE witchcityrope_owner GRANT USAGE ON SCHEMAS TO witchcityrope_rw, witchcityrope_ro;
+ALTER DEFAULT PRIVILEGES FOR ROLE witchcityrope_owner GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO witchcityrope_rw;
+ALTER DEFAULT PRIVILEGES FOR ROLE witchcityrope_owner GRANT SELECT ON TABLES TO witchcityrope_ro;
+ALTER DEFAULT PRIVILEGES FOR ROLE witchcityrope_owner GRANT USAGE, SELECT ON SEQUENCES TO witchcityrope_rw;
+ALTER DEFAULT PRIVILEGES FOR ROLE witchcityrope_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE witchcityrope_owner GRANT EXECUTE ON FUNCTIONS TO witchcityrope_rw;

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	benchPort   = 54391
+	benchSubnet = "10.98.71.0/24"
+)
+
+// stack is the dev stack under a name of its own.
+type stack struct {
+	dir     string
+	binary  string
+	plugins string
+}
+
+// took is what one command cost.
+type took struct {
+	time   time.Duration
+	memory int64 // bytes, the most that all its processes had resident together
+}
+
+func newStack(plugins string) (*stack, error) {
+	dir, err := os.MkdirTemp("", "wcrdb-bench-*")
+	if err != nil {
+		return nil, err
+	}
+	made := &stack{dir: dir, plugins: plugins}
+	if made.binary, err = filepath.Abs("bin/wcrdb"); err != nil {
+		return nil, err
+	}
+	project, err := os.ReadFile("Pulumi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	dev, err := os.ReadFile("Pulumi.dev.yaml")
+	if err != nil {
+		return nil, err
+	}
+	own := fmt.Sprintf("  witchcityrope-database:server: {name: wcrdb-bench}\n"+
+		"  witchcityrope-database:network: {subnet: %s, publish: {port: %d}}\n", benchSubnet, benchPort)
+	return made, errors.Join(
+		os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), project, 0o600),
+		os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), append(dev, own...), 0o600),
+	)
+}
+
+func (s *stack) up(ctx context.Context) (took, error)   { return s.wcrdb(ctx, "up") }
+func (s *stack) cold(ctx context.Context) (took, error) { return s.up(ctx) }
+
+func (s *stack) down(ctx context.Context) error {
+	_, err := s.wcrdb(ctx, "down")
+	return err
+}
+
+func (s *stack) close() error {
+	return errors.Join(s.down(context.Background()), os.RemoveAll(s.dir))
+}
+
+// wcrdb runs one command and watches its memory.
+func (s *stack) wcrdb(ctx context.Context, args ...string) (took, error) {
+	command := exec.CommandContext(ctx, s.binary, append(args, "--stack", "dev", "--project", s.dir, "--plugins", s.plugins)...)
+	var output bytes.Buffer
+	command.Stdout, command.Stderr = &output, &output
+	started := time.Now()
+	if err := command.Start(); err != nil {
+		return took{}, err
+	}
+	watched := make(chan int64)
+	ended := make(chan struct{})
+	go func() { watched <- watchMemory(command.Process.Pid, ended) }()
+	err := command.Wait()
+	spent := took{time: time.Since(started)}
+	close(ended)
+	spent.memory = <-watched
+	if err != nil {
+		err = fmt.Errorf("wcrdb %s: %w\n%s", args[0], err, output.String())
+	}
+	return spent, err
+}
+
+// watchMemory is the most that a process and its descendants have resident
+// until they end; 0 where there is no /proc.
+func watchMemory(root int, ended <-chan struct{}) int64 {
+	var most int64
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ended:
+			return most
+		case <-ticker.C:
+			most = max(most, resident(root))
+		}
+	}
+}
+
+// resident adds up the resident pages of a process and its descendants (proc(5)).
+func resident(root int) int64 {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0
+	}
+	parent, pages := map[int]int{}, map[int]int64{}
+	for _, path := range stats {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			continue // ended meanwhile
+		}
+		// The name in parentheses may have spaces.
+		_, rest, _ := strings.Cut(string(content), ") ")
+		fields := strings.Fields(rest)
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil || len(fields) < 22 {
+			continue
+		}
+		parent[pid], _ = strconv.Atoi(fields[1])
+		pages[pid], _ = strconv.ParseInt(fields[21], 10, 64)
+	}
+	var sum int64
+	for pid := range parent {
+		for ancestor := pid; ancestor > 1; ancestor = parent[ancestor] {
+			if ancestor == root {
+				sum += pages[pid]
+				break
+			}
+		}
+	}
+	return sum * int64(os.Getpagesize())
+}
