@@ -29,29 +29,38 @@ import (
 
 const passphrase = "a passphrase of this test"
 
+// publishedPlugins names a folder of published plugins, which are then used instead: the same assertions must hold.
+const publishedPlugins = "WCRDB_TEST_PUBLISHED_PLUGINS"
+
+func published() bool { return os.Getenv(publishedPlugins) != "" }
+
 // stack makes a stack of the real Pulumi engine, with the stand-ins attached, kept in a folder of the test.
-func stack(t *testing.T, program pulumi.RunFunc) (made auto.Stack, backend string) {
+func stack(t *testing.T, program pulumi.RunFunc) (_ auto.Stack, backend string) {
 	t.Helper()
 	if _, err := exec.LookPath("pulumi"); err != nil {
 		t.Skip("NOT RUN: this test drives the real Pulumi engine and there is no `pulumi` on PATH")
 	}
-	providers, err := standin.Providers()
-	require.NoError(t, err)
-	attachment, err := attach.Serve(context.Background(), providers)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, attachment.Close()) })
-
+	environment := map[string]string{
+		"PULUMI_HOME":                                 t.TempDir(),
+		"PULUMI_CONFIG_PASSPHRASE":                    passphrase,
+		"PULUMI_SKIP_UPDATE_CHECK":                    "true",
+		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+	}
+	if published() {
+		t.Logf("with the published plugins in %s instead of the stand-ins", os.Getenv(publishedPlugins))
+		require.NoError(t, os.Symlink(os.Getenv(publishedPlugins), filepath.Join(environment["PULUMI_HOME"], "plugins")))
+	} else {
+		providers, err := standin.Providers()
+		require.NoError(t, err)
+		attachment, err := attach.Serve(context.Background(), providers)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, attachment.Close()) })
+		environment[attach.Variable] = attachment.Env()
+	}
 	backend = t.TempDir()
-	made, err = auto.UpsertStackInlineSource(t.Context(), "test", "standin", program,
-		auto.WorkDir(t.TempDir()),
-		auto.EnvVars(map[string]string{
-			attach.Variable:                               attachment.Env(),
-			"PULUMI_BACKEND_URL":                          "file://" + backend,
-			"PULUMI_HOME":                                 t.TempDir(),
-			"PULUMI_CONFIG_PASSPHRASE":                    passphrase,
-			"PULUMI_SKIP_UPDATE_CHECK":                    "true",
-			"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-		}))
+	environment["PULUMI_BACKEND_URL"] = "file://" + backend
+	made, err := auto.UpsertStackInlineSource(t.Context(), "test", "standin", program,
+		auto.WorkDir(t.TempDir()), auto.EnvVars(environment))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_, err := made.Destroy(context.Background())
@@ -157,7 +166,7 @@ func (m *machine) server(ctx *pulumi.Context) error {
 		Tmpfs: pulumi.StringMap{"/scratch": pulumi.String("size=16m")},
 		Healthcheck: docker.ContainerHealthcheckArgs{
 			Tests:    pulumi.StringArray{pulumi.String("CMD"), pulumi.String("/pause")},
-			Interval: pulumi.String("60s"), Timeout: pulumi.String("5s"), Retries: pulumi.Int(5), StartPeriod: pulumi.String("30s"),
+			Interval: pulumi.String("1m0s"), Timeout: pulumi.String("5s"), Retries: pulumi.Int(5), StartPeriod: pulumi.String("30s"),
 		},
 		Labels: docker.ContainerLabelArray{
 			docker.ContainerLabelArgs{Label: pulumi.String("wcrdb.test"), Value: pulumi.String(m.name)},

@@ -65,7 +65,7 @@ type ContainerState struct {
 
 // Healthcheck is how the engine finds out whether a container is well.
 type Healthcheck struct {
-	Tests         []string `pulumi:"tests"`
+	Tests         []string `pulumi:"tests,optional"`
 	Interval      *string  `pulumi:"interval,optional"`
 	Timeout       *string  `pulumi:"timeout,optional"`
 	StartPeriod   *string  `pulumi:"startPeriod,optional"`

@@ -27,7 +27,7 @@ func compare(olds, news property.Map, unordered []string, defaults map[string]an
 		return value, given
 	}
 	for name := range union(olds, news) {
-		if name == "version" || strings.HasPrefix(name, "__") {
+		if strings.HasPrefix(name, "__") { // the engine's and the published plugins' bookkeeping
 			continue
 		}
 		oldValue, hadValue := plainOf(olds, name)

@@ -22,6 +22,8 @@ type Resource struct {
 	InPlace []string
 	// Unordered names the inputs in which the order of lists has no meaning.
 	Unordered []string
+	// Secrets names the inputs and outputs that are always secret.
+	Secrets []string
 	// Defaults holds what the published plugin takes for inputs that are not given.
 	Defaults map[string]any
 	// DeleteFirst tells that a replacement cannot stand beside what it replaces, usually because of a name.
@@ -54,6 +56,18 @@ func New(config Config, resources ...Resource) (p.Provider, error) {
 	if err != nil {
 		return p.Provider{}, fmt.Errorf("building a stand-in provider: %w", err)
 	}
+	diffing(&provider, types)
+	concealing(&provider, types)
+	provider.CheckConfig = config.check
+	provider.DiffConfig = diffConfig
+	provider.Configure = func(ctx context.Context, req p.ConfigureRequest) error {
+		return config.Configure(ctx, Values{req.Args})
+	}
+	return provider, nil
+}
+
+// diffing answers Diff from the table.
+func diffing(provider *p.Provider, types map[tokens.Type]Resource) {
 	provider.Diff = func(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 		r, known := types[unpackaged(req.Urn.Type())]
 		if !known {
@@ -61,12 +75,43 @@ func New(config Config, resources ...Resource) (p.Provider, error) {
 		}
 		return r.diff(req), nil
 	}
-	provider.CheckConfig = config.check
-	provider.DiffConfig = diffConfig
-	provider.Configure = func(ctx context.Context, req p.ConfigureRequest) error {
-		return config.Configure(ctx, Values{req.Args})
+}
+
+// concealing marks secrets in everything that the provider answers.
+func concealing(provider *p.Provider, types map[tokens.Type]Resource) {
+	inner := *provider
+	secrets := func(urn resource.URN) []string { return types[unpackaged(urn.Type())].Secrets }
+	provider.Check = func(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
+		response, err := inner.Check(ctx, req)
+		response.Inputs = conceal(response.Inputs, secrets(req.Urn))
+		return response, err
 	}
-	return provider, nil
+	provider.Create = func(ctx context.Context, req p.CreateRequest) (p.CreateResponse, error) {
+		response, err := inner.Create(ctx, req)
+		response.Properties = conceal(response.Properties, secrets(req.Urn))
+		return response, err
+	}
+	provider.Read = func(ctx context.Context, req p.ReadRequest) (p.ReadResponse, error) {
+		response, err := inner.Read(ctx, req)
+		response.Inputs = conceal(response.Inputs, secrets(req.Urn))
+		response.Properties = conceal(response.Properties, secrets(req.Urn))
+		return response, err
+	}
+	provider.Update = func(ctx context.Context, req p.UpdateRequest) (p.UpdateResponse, error) {
+		response, err := inner.Update(ctx, req)
+		response.Properties = conceal(response.Properties, secrets(req.Urn))
+		return response, err
+	}
+}
+
+// conceal marks the named values as secret.
+func conceal(values property.Map, names []string) property.Map {
+	for _, name := range names {
+		if value, ok := values.GetOk(name); ok {
+			values = values.Set(name, value.WithSecret(true))
+		}
+	}
+	return values
 }
 
 // unpackaged drops the package from a token, which infer only fills in when it serves the schema.
@@ -76,13 +121,7 @@ func unpackaged(token tokens.Type) tokens.Type {
 }
 
 func (c Config) check(_ context.Context, req p.CheckRequest) (p.CheckResponse, error) {
-	inputs := req.Inputs
-	for _, name := range c.Secrets {
-		if value, ok := inputs.GetOk(name); ok {
-			inputs = inputs.Set(name, value.WithSecret(true))
-		}
-	}
-	return p.CheckResponse{Inputs: inputs}, nil
+	return p.CheckResponse{Inputs: conceal(req.Inputs, c.Secrets)}, nil
 }
 
 // diffConfig never asks for replacement: replacing a provider replaces everything that it made.
@@ -92,6 +131,7 @@ func diffConfig(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 		olds = req.State
 	}
 	changes := compare(olds, req.Inputs, nil, nil)
+	delete(changes, "version") // of the SDK
 	return respond(changes, func(string) bool { return false }), nil
 }
 
@@ -120,9 +160,4 @@ func respond(changes map[string]p.DiffKind, replaces func(string) bool) p.DiffRe
 		response.DetailedDiff[name] = p.PropertyDiff{Kind: kind, InputDiff: true}
 	}
 	return response
-}
-
-// Computed tells whether a value is not known yet, so that nothing can be said about it.
-func Computed(value property.Value) bool {
-	return resource.ToResourcePropertyValue(value).ContainsUnknowns()
 }

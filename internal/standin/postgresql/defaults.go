@@ -23,7 +23,7 @@ type DefaultPrivilegesArgs struct {
 	Owner           string   `pulumi:"owner"`
 	ObjectType      string   `pulumi:"objectType"`
 	Schema          *string  `pulumi:"schema,optional"`
-	Privileges      []string `pulumi:"privileges"`
+	Privileges      []string `pulumi:"privileges,optional"`
 	WithGrantOption *bool    `pulumi:"withGrantOption,optional"`
 }
 

@@ -24,7 +24,7 @@ type GrantArgs struct {
 	Schema          *string  `pulumi:"schema,optional"`
 	Objects         []string `pulumi:"objects,optional"`
 	Columns         []string `pulumi:"columns,optional"`
-	Privileges      []string `pulumi:"privileges"`
+	Privileges      []string `pulumi:"privileges,optional"`
 	WithGrantOption *bool    `pulumi:"withGrantOption,optional"`
 }
 

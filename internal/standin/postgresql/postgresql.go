@@ -25,6 +25,7 @@ func resources(server *server) []plugin.Resource {
 				"idleInTransactionSessionTimeout", "assumeRole", "skipReassignOwned", "skipDropRole",
 			},
 			Unordered: []string{"roles"},
+			Secrets:   []string{"password"},
 			Defaults: map[string]any{
 				"login": false, "superuser": false, "createDatabase": false, "createRole": false, "inherit": true,
 				"replication": false, "bypassRowLevelSecurity": false, "connectionLimit": -1.0, "validUntil": forever,

@@ -23,7 +23,7 @@ type Role struct{ server *server }
 type RoleArgs struct {
 	Name                            *string  `pulumi:"name,optional"`
 	Login                           *bool    `pulumi:"login,optional"`
-	Password                        *string  `pulumi:"password,optional" provider:"secret"`
+	Password                        *string  `pulumi:"password,optional"`
 	Superuser                       *bool    `pulumi:"superuser,optional"`
 	CreateDatabase                  *bool    `pulumi:"createDatabase,optional"`
 	CreateRole                      *bool    `pulumi:"createRole,optional"`

@@ -16,7 +16,7 @@ import (
 
 // Validity says when and what for a certificate may be used.
 type Validity struct {
-	AllowedUses         []string `pulumi:"allowedUses"`
+	AllowedUses         []string `pulumi:"allowedUses,optional"`
 	ValidityPeriodHours int      `pulumi:"validityPeriodHours"`
 	EarlyRenewalHours   *int     `pulumi:"earlyRenewalHours,optional"`
 	IsCaCertificate     *bool    `pulumi:"isCaCertificate,optional"`

@@ -36,8 +36,8 @@ type PrivateKeyArgs struct {
 // PrivateKeyState is a PrivateKey as it is kept.
 type PrivateKeyState struct {
 	PrivateKeyArgs
-	PrivateKeyPem      string `pulumi:"privateKeyPem"      provider:"secret"`
-	PrivateKeyPemPkcs8 string `pulumi:"privateKeyPemPkcs8" provider:"secret"`
+	PrivateKeyPem      string `pulumi:"privateKeyPem"`
+	PrivateKeyPemPkcs8 string `pulumi:"privateKeyPemPkcs8"`
 	PublicKeyPem       string `pulumi:"publicKeyPem"`
 }
 

@@ -16,7 +16,7 @@ type LocallySignedCertArgs struct {
 	Validity
 	CertRequestPem  string `pulumi:"certRequestPem"`
 	CaCertPem       string `pulumi:"caCertPem"`
-	CaPrivateKeyPem string `pulumi:"caPrivateKeyPem" provider:"secret"`
+	CaPrivateKeyPem string `pulumi:"caPrivateKeyPem"`
 }
 
 // LocallySignedCertState is a LocallySignedCert as it is kept.

@@ -42,7 +42,7 @@ type CertRequest struct{}
 // CertRequestArgs are the inputs of a CertRequest.
 type CertRequestArgs struct {
 	Names
-	PrivateKeyPem string `pulumi:"privateKeyPem" provider:"secret"`
+	PrivateKeyPem string `pulumi:"privateKeyPem"`
 }
 
 // CertRequestState is a CertRequest as it is kept.

@@ -14,7 +14,7 @@ type SelfSignedCert struct{ now func() time.Time }
 type SelfSignedCertArgs struct {
 	Names
 	Validity
-	PrivateKeyPem     string `pulumi:"privateKeyPem" provider:"secret"`
+	PrivateKeyPem     string `pulumi:"privateKeyPem"`
 	SetAuthorityKeyID *bool  `pulumi:"setAuthorityKeyId,optional"`
 }
 

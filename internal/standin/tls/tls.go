@@ -33,15 +33,18 @@ func New(now func() time.Time) (p.Provider, error) {
 	return plugin.New(config,
 		plugin.Resource{
 			InferredResource: infer.Resource(&PrivateKey{}),
+			Secrets:          []string{"privateKeyPem", "privateKeyPemPkcs8"},
 			Defaults:         map[string]any{"ecdsaCurve": defaultCurve, "rsaBits": float64(defaultRSABits)},
 		},
-		plugin.Resource{InferredResource: infer.Resource(&CertRequest{})},
+		plugin.Resource{InferredResource: infer.Resource(&CertRequest{}), Secrets: []string{"privateKeyPem"}},
 		plugin.Resource{
 			InferredResource: infer.Resource(&SelfSignedCert{now: now}),
+			Secrets:          []string{"privateKeyPem"},
 			InPlace:          renewal, Defaults: noCA, Expired: expired,
 		},
 		plugin.Resource{
 			InferredResource: infer.Resource(&LocallySignedCert{now: now}),
+			Secrets:          []string{"caPrivateKeyPem"},
 			InPlace:          renewal, Defaults: noCA, Expired: expired,
 		},
 	)
