@@ -1,0 +1,39 @@
+package database
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/witchcityrope/database/config/configtest"
+)
+
+func TestReadmeTellsHowToConnectAndNoSecret(t *testing.T) {
+	for _, name := range configtest.Stacks() {
+		made, err := newPlan(configtest.Stack(t, name, nil), "", secrets{root: "a root secret of the tests, long enough"})
+		require.NoError(t, err)
+		text := readme(made.stack, made.clients)
+		assert.Contains(t, text, "# witchcityrope-database, stack "+name+"\n")
+		assert.Equal(t, name == "test", strings.Contains(text, "TLS is off"))
+		assert.Equal(t, name == "prod", strings.Contains(text, "TCP without TLS is refused"))
+		for _, client := range made.clients {
+			assert.Contains(t, text, "`"+client.Internal.Username+"`")
+			assert.NotContains(t, text, client.Internal.Password)
+		}
+	}
+}
+
+func TestSuperuserFallsBackToThePreviousAndTheFirstPassword(t *testing.T) {
+	stack := configtest.Stack(t, "prod", nil)
+	given := secrets{root: "a root secret of the tests, long enough"}
+	first, err := newPlan(stack, "", given)
+	require.NoError(t, err)
+	stack.Access.Generation++
+	second, err := newPlan(stack, "", given)
+	require.NoError(t, err)
+	assert.Equal(t, first.superuser.password, second.superuser.fallbacks[0])
+	assert.Equal(t, first.superuser.fallbacks[1], second.superuser.fallbacks[1])
+	assert.NotContains(t, second.superuser.fallbacks, second.superuser.password)
+}
