@@ -38,15 +38,22 @@ func needs(ctx context.Context, report Reporter, purpose string, programs ...pro
 	return aptInstall(ctx, report, packages...)
 }
 
-// aptInstall installs Debian packages without asking anything.
+// aptInstall installs Debian packages without asking anything. The lists of
+// packages are fetched only if the installation fails with those that are there:
+// the machine may have none, or old ones.
 func aptInstall(ctx context.Context, report Reporter, packages ...string) error {
 	report("installing Debian packages: %s", strings.Join(packages, " "))
-	quiet := []string{"DEBIAN_FRONTEND=noninteractive"}
-	if err := run(ctx, command{env: quiet, args: []string{"apt-get", "update", "-q"}}); err != nil {
+	apt := func(args ...string) error {
+		return run(ctx, command{env: []string{"DEBIAN_FRONTEND=noninteractive"}, args: append([]string{"apt-get"}, args...)})
+	}
+	install := append([]string{"install", "-q", "-y", "--no-install-recommends"}, packages...)
+	if apt(install...) == nil {
+		return nil
+	}
+	if err := apt("update", "-q"); err != nil {
 		return err
 	}
-	install := []string{"apt-get", "install", "-q", "-y", "--no-install-recommends"}
-	return run(ctx, command{env: quiet, args: append(install, packages...)})
+	return apt(install...)
 }
 
 // debianRoot tells whether this is Debian and the user may install packages.

@@ -24,7 +24,7 @@ func ownCache(t *testing.T) string {
 func onlyOnPath(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, tool := range []string{"sh", "cat", "mkdir", "touch", "sleep"} {
+	for _, tool := range []string{"sh", "cat", "mkdir", "touch", "sleep", "test"} {
 		link(t, tool, dir)
 	}
 	t.Setenv("PATH", dir)

@@ -66,9 +66,25 @@ func TestRequire(t *testing.T) {
 		return
 	}
 	require.NoError(t, err)
-	done, err := os.ReadFile(record)
-	require.NoError(t, err)
-	assert.Equal(t, "noninteractive update -q\n"+
-		"noninteractive install -q -y --no-install-recommends missing-package other-package\n", string(done))
+	const install = "noninteractive install -q -y --no-install-recommends missing-package other-package\n"
+	assert.Equal(t, install, contentOf(t, record))
 	assert.Contains(t, heard.String(), "installing Debian packages: missing-package other-package")
+
+	// Package lists that are missing or old are fetched.
+	script(t, path, "apt-get", `echo "$DEBIAN_FRONTEND $*" >>`+record+`
+if [ "$1" = update ]; then touch `+record+`.lists; fi
+test -e `+record+`.lists`)
+	require.NoError(t, os.Remove(record))
+	require.NoError(t, needs(t.Context(), heard.report, "testing", tools...))
+	assert.Equal(t, install+"noninteractive update -q\n"+install, contentOf(t, record))
+
+	script(t, path, "apt-get", "echo no network; exit 100")
+	assert.ErrorContains(t, needs(t.Context(), heard.report, "testing", tools...), "no network")
+}
+
+func contentOf(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(content)
 }
