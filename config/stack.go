@@ -5,6 +5,8 @@ package config
 
 import "fmt"
 
+//go:generate go run ./internal/table ../README.md
+
 // Stack is everything that a stack file may say. Each field is one Pulumi
 // configuration key of the project.
 type Stack struct {
@@ -14,8 +16,8 @@ type Stack struct {
 	Storage        Storage          `json:"storage" doc:"where the data lives"`
 	Network        Network          `json:"network" doc:"who can reach the server"`
 	TLS            TLS              `json:"tls" doc:"the server's certificate"`
-	Settings       Settings         `json:"settings" doc:"PostgreSQL settings by name (manual, chapter 20)"`
-	Database       Database         `json:"database" doc:"the application's database"`
+	Settings       Settings         `json:"settings" doc:"PostgreSQL settings by name (manual, chapter 20), e.g. work_mem: 16MB"`
+	Database       Database         `json:"database" doc:"the application's database; its name is required"`
 	Access         Access           `json:"access" doc:"roles and what they may do"`
 	Clients        Clients          `json:"clients" doc:"what each client is handed"`
 
@@ -68,16 +70,16 @@ type Server struct {
 
 // HealthCheck is when Docker checks; what it checks is not configurable.
 type HealthCheck struct {
-	Interval    Duration `json:"interval" default:"10s" doc:"between checks"`
-	Timeout     Duration `json:"timeout" default:"5s" doc:"of one check"`
+	Interval    Duration `json:"interval" default:"10s" doc:"time between checks"`
+	Timeout     Duration `json:"timeout" default:"5s" doc:"how long one check may take"`
 	Retries     int      `json:"retries" default:"5" doc:"failures in a row until the container is unhealthy"`
-	StartPeriod Duration `json:"startPeriod" default:"30s" doc:"after a start, in which failures do not count"`
+	StartPeriod Duration `json:"startPeriod" default:"30s" doc:"time after a start in which failures do not count"`
 }
 
 // Log limits what the container may write to the host's disk.
 type Log struct {
-	MaxSize  Size `json:"maxSize" default:"50MiB" doc:"of one file"`
-	MaxFiles int  `json:"maxFiles" default:"5" doc:"how many are kept"`
+	MaxSize  Size `json:"maxSize" default:"50MiB" doc:"size at which a log file is rotated"`
+	MaxFiles int  `json:"maxFiles" default:"5" doc:"how many log files are kept"`
 }
 
 // StorageType says what holds the data directory.
@@ -101,11 +103,14 @@ type Storage struct {
 
 // Network is who can reach the server.
 type Network struct {
-	Name      string  `json:"name" doc:"internal network that the API joins; the container name if empty"`
-	AdminName string  `json:"adminName" doc:"network of the published port; \"<container name>-admin\" if empty"`
-	Subnet    string  `json:"subnet" default:"172.20.0.0/16" doc:"of the internal network"`
-	Alias     string  `json:"alias" default:"db" doc:"host name of the server on the internal network"`
-	Publish   Publish `json:"publish" doc:"the port on the host"`
+	Name      string `json:"name" doc:"internal network that the API joins; the container name if empty"`
+	AdminName string `json:"adminName" doc:"network of the published port; \"<container name>-admin\" if empty"`
+	Subnet    string `json:"subnet" default:"172.20.0.0/16" doc:"addresses of the internal network"`
+	// Outside the pools that Docker takes subnets from by itself, so that neither
+	// this network nor another one gets in the way of a configured subnet.
+	AdminSubnet string  `json:"adminSubnet" default:"10.220.20.0/28" doc:"of the published port's network"`
+	Alias       string  `json:"alias" default:"db" doc:"host name of the server on the internal network"`
+	Publish     Publish `json:"publish" doc:"the port on the host"`
 }
 
 // Publish is the port on the host.
@@ -128,10 +133,10 @@ type TLS struct {
 
 // Subject is the distinguished name that both certificates carry.
 type Subject struct {
-	Country      string `json:"country" default:"US" doc:"C"`
-	Province     string `json:"province" default:"MA" doc:"ST"`
-	Locality     string `json:"locality" default:"Salem" doc:"L"`
-	Organization string `json:"organization" default:"WitchCityRope" doc:"O"`
+	Country      string `json:"country" default:"US" doc:"C of the distinguished name"`
+	Province     string `json:"province" default:"MA" doc:"ST of the distinguished name"`
+	Locality     string `json:"locality" default:"Salem" doc:"L of the distinguished name"`
+	Organization string `json:"organization" default:"WitchCityRope" doc:"O of the distinguished name"`
 }
 
 // Database is the application's database.
@@ -168,10 +173,10 @@ type Clients struct {
 // Pool is the connection pool of one client (Npgsql's keywords).
 type Pool struct {
 	Replicas           int  `json:"replicas" default:"1" doc:"processes that have such a pool"`
-	Pooling            bool `json:"pooling" default:"true" doc:"Pooling"`
-	MinPoolSize        int  `json:"minPoolSize" doc:"Minimum Pool Size"`
-	MaxPoolSize        int  `json:"maxPoolSize" doc:"Maximum Pool Size"`
-	ConnectionLifetime int  `json:"connectionLifetime" doc:"Connection Lifetime, in seconds; 0 for ever"`
+	Pooling            bool `json:"pooling" default:"true" doc:"Npgsql's Pooling"`
+	MinPoolSize        int  `json:"minPoolSize" doc:"Npgsql's Minimum Pool Size"`
+	MaxPoolSize        int  `json:"maxPoolSize" doc:"Npgsql's Maximum Pool Size"`
+	ConnectionLifetime int  `json:"connectionLifetime" doc:"Npgsql's Connection Lifetime, in seconds; 0 for ever"`
 }
 
 // Connections is how many connections the client may hold at once.

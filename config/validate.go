@@ -137,17 +137,29 @@ func storage(s *Stack, faults *Faults) {
 }
 
 func network(s *Stack, faults *Faults) {
-	prefix, err := netip.ParsePrefix(s.Network.Subnet)
+	internal := subnet("network.subnet", s.Network.Subnet, faults)
+	admin := subnet("network.adminSubnet", s.Network.AdminSubnet, faults)
+	if internal.IsValid() && admin.IsValid() && internal.Overlaps(admin) {
+		faults.add("network.adminSubnet", admin, fmt.Sprintf("overlaps network.subnet (%s)", internal), "choose another")
+	}
+}
+
+// subnet reads the subnet of a Docker network; it is the zero value if faulty.
+func subnet(at, value string, faults *Faults) netip.Prefix {
+	prefix, err := netip.ParsePrefix(value)
 	switch {
 	case err != nil || !prefix.Addr().Is4():
-		faults.add("network.subnet", s.Network.Subnet, "is not an IPv4 network", "write it as 172.20.0.0/16")
+		faults.add(at, value, "is not an IPv4 network", "write it as 172.20.0.0/16")
 	case prefix.Masked() != prefix:
-		faults.add("network.subnet", s.Network.Subnet, "has bits set below its mask", "write "+prefix.Masked().String())
+		faults.add(at, value, "has bits set below its mask", "write "+prefix.Masked().String())
 	case !private(prefix):
-		faults.add("network.subnet", s.Network.Subnet, "is not a private network (RFC 1918)", "take one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+		faults.add(at, value, "is not a private network (RFC 1918)", "take one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
 	case prefix.Bits() > 28:
-		faults.add("network.subnet", s.Network.Subnet, "is too small", "use a mask of at most 28 bits")
+		faults.add(at, value, "is too small", "use a mask of at most 28 bits")
+	default:
+		return prefix
 	}
+	return netip.Prefix{}
 }
 
 // private says whether a whole network is within one that RFC 1918 sets aside.

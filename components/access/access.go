@@ -1,7 +1,10 @@
 package access
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
@@ -23,60 +26,112 @@ type Args struct {
 // Access is the declared access to one database.
 type Access struct{ pulumi.ResourceState }
 
-// New registers the plan as one chain: PostgreSQL answers concurrent changes
-// of one catalogue row with "tuple concurrently updated".
+// New registers the plan in stages. Within a stage, what changes the same row
+// of a catalogue is chained, because PostgreSQL answers concurrent changes of
+// one row with "tuple concurrently updated"; the rest may go side by side.
 func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.ResourceOption) (*Access, error) {
 	access := &Access{}
 	if err := ctx.RegisterComponentResource("database:access:Access", name, access, opts...); err != nil {
 		return nil, err
 	}
-	links := &chain{ctx: ctx, parent: access, args: args, last: args.Ready}
-	for _, register := range []func(*chain, string, Plan) error{
-		registerDatabase, registerRoles, registerSchemas, registerExtensions, registerGrants, registerDefaultPrivileges,
+	staged := &stages{ctx: ctx, parent: access, args: args, before: args.Ready}
+	for _, register := range []func(*stages, string, Plan) error{
+		registerDatabase, registerSetAside, registerGroups, registerLogins, registerPutBack,
+		registerSchemas, registerExtensions, registerPrivileges,
 	} {
-		if err := register(links, name, plan); err != nil {
+		if err := register(staged, name, plan); err != nil {
 			return nil, err
 		}
+		staged.next()
 	}
 	return access, ctx.RegisterResourceOutputs(access, pulumi.Map{})
 }
 
-// chain registers resources one after the other.
-type chain struct {
+// stages registers resources stage by stage, and chain by chain within one.
+type stages struct {
 	ctx    *pulumi.Context
 	parent pulumi.Resource
 	args   Args
-	last   []pulumi.Resource
+
+	before []pulumi.Resource          // the ends of the stage before
+	chains map[string]pulumi.Resource // the ends of this stage's chains so far
 }
 
-func (c *chain) options(provider pulumi.ProviderResource, more ...pulumi.ResourceOption) []pulumi.ResourceOption {
-	options := []pulumi.ResourceOption{pulumi.Parent(c.parent), pulumi.Provider(provider), pulumi.DependsOn(c.last)}
-	return append(append(options, c.args.Each...), more...)
-}
-
-func (c *chain) add(resource pulumi.Resource, err error) error {
-	if err != nil {
-		return err
+// next begins a new stage.
+func (s *stages) next() {
+	if len(s.chains) == 0 {
+		return
 	}
-	c.last = []pulumi.Resource{resource}
+	s.before = nil
+	for _, row := range slices.Sorted(maps.Keys(s.chains)) {
+		s.before = append(s.before, s.chains[row])
+	}
+	s.chains = nil
+}
+
+// options of the next resource that changes a row.
+func (s *stages) options(row string, provider pulumi.ProviderResource, more ...pulumi.ResourceOption) []pulumi.ResourceOption {
+	after := s.before
+	if last, started := s.chains[row]; started {
+		after = []pulumi.Resource{last}
+	}
+	options := []pulumi.ResourceOption{pulumi.Parent(s.parent), pulumi.Provider(provider), pulumi.DependsOn(after)}
+	return append(append(options, s.args.Each...), more...)
+}
+
+// add makes a resource the end of a row's chain.
+func (s *stages) add(row string, resource pulumi.Resource, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", row, err)
+	}
+	if s.chains == nil {
+		s.chains = map[string]pulumi.Resource{}
+	}
+	s.chains[row] = resource
 	return nil
 }
 
-func registerDatabase(c *chain, name string, plan Plan) error {
-	return c.add(pgserver.NewDatabase(c.ctx, name+"-database",
-		&pgserver.DatabaseArgs{Name: pulumi.String(plan.Database)}, c.options(c.args.PgServer)...))
+func registerDatabase(s *stages, name string, plan Plan) error {
+	row := "database " + plan.Database
+	resource, err := pgserver.NewDatabase(s.ctx, name+"-database",
+		&pgserver.DatabaseArgs{Name: pulumi.String(plan.Database)}, s.options(row, s.args.PgServer)...)
+	return s.add(row, resource, err)
 }
 
-func registerRoles(c *chain, name string, plan Plan) error {
+func adoption(plan Plan) *pgserver.AdoptionArgs {
 	var names []string
 	for _, role := range plan.Roles {
 		names = append(names, role.Name)
 	}
-	adoption := &pgserver.AdoptionArgs{Roles: pulumi.ToStringArray(names)}
-	if err := c.add(pgserver.NewSetAside(c.ctx, name+"-set-aside", adoption, c.options(c.args.PgServer)...)); err != nil {
-		return err
-	}
+	return &pgserver.AdoptionArgs{Roles: pulumi.ToStringArray(names)}
+}
+
+func registerSetAside(s *stages, name string, plan Plan) error {
+	const row = "roles that are there"
+	resource, err := pgserver.NewSetAside(s.ctx, name+"-set-aside", adoption(plan), s.options(row, s.args.PgServer)...)
+	return s.add(row, resource, err)
+}
+
+func registerPutBack(s *stages, name string, plan Plan) error {
+	const row = "roles that were there"
+	resource, err := pgserver.NewPutBack(s.ctx, name+"-put-back", adoption(plan), s.options(row, s.args.PgServer)...)
+	return s.add(row, resource, err)
+}
+
+// registerGroups registers the roles that others are members of.
+func registerGroups(s *stages, name string, plan Plan) error {
+	return registerRoles(s, name, plan, func(role Role) bool { return !role.Login })
+}
+
+func registerLogins(s *stages, name string, plan Plan) error {
+	return registerRoles(s, name, plan, func(role Role) bool { return role.Login })
+}
+
+func registerRoles(s *stages, name string, plan Plan, which func(Role) bool) error {
 	for _, role := range plan.Roles {
+		if !which(role) {
+			continue
+		}
 		args := &postgresql.RoleArgs{
 			Name: pulumi.String(role.Name), Login: pulumi.Bool(role.Login), Roles: pulumi.ToStringArray(role.MemberOf),
 		}
@@ -89,45 +144,49 @@ func registerRoles(c *chain, name string, plan Plan) error {
 		if role.CreateDatabase {
 			args.CreateDatabase = pulumi.Bool(true)
 		}
-		if err := c.add(postgresql.NewRole(c.ctx, name+"-role-"+role.Name, args, c.options(c.args.PostgreSQL)...)); err != nil {
-			return fmt.Errorf("role %s: %w", role.Name, err)
+		row := "role " + role.Name
+		resource, err := postgresql.NewRole(s.ctx, name+"-role-"+role.Name, args, s.options(row, s.args.PostgreSQL)...)
+		if err := s.add(row, resource, err); err != nil {
+			return err
 		}
 	}
-	return c.add(pgserver.NewPutBack(c.ctx, name+"-put-back", adoption, c.options(c.args.PgServer)...))
+	return nil
 }
 
 // Schemas and extensions hold data or carry types of columns: removing one
 // from the configuration forgets it and drops nothing.
-func registerSchemas(c *chain, name string, plan Plan) error {
+func registerSchemas(s *stages, name string, plan Plan) error {
 	for _, schema := range plan.Schemas {
-		if err := c.add(postgresql.NewSchema(c.ctx, name+"-schema-"+schema.Name, &postgresql.SchemaArgs{
+		row := "schema " + schema.Name
+		resource, err := postgresql.NewSchema(s.ctx, name+"-schema-"+schema.Name, &postgresql.SchemaArgs{
 			Name: pulumi.String(schema.Name), Owner: pulumi.String(schema.Owner), Database: pulumi.String(plan.Database),
-		}, c.options(c.args.PostgreSQL, pulumi.RetainOnDelete(true))...)); err != nil {
-			return fmt.Errorf("schema %s: %w", schema.Name, err)
+		}, s.options(row, s.args.PostgreSQL, pulumi.RetainOnDelete(true))...)
+		if err := s.add(row, resource, err); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func registerExtensions(c *chain, name string, plan Plan) error {
+func registerExtensions(s *stages, name string, plan Plan) error {
+	const row = "extensions"
 	for _, extension := range plan.Extensions {
-		if err := c.add(postgresql.NewExtension(c.ctx, name+"-extension-"+extension, &postgresql.ExtensionArgs{
+		resource, err := postgresql.NewExtension(s.ctx, name+"-extension-"+extension, &postgresql.ExtensionArgs{
 			Name: pulumi.String(extension), Schema: pulumi.String(extensionSchema), Database: pulumi.String(plan.Database),
-		}, c.options(c.args.PostgreSQL, pulumi.RetainOnDelete(true))...)); err != nil {
-			return fmt.Errorf("extension %s: %w", extension, err)
+		}, s.options(row, s.args.PostgreSQL, pulumi.RetainOnDelete(true))...)
+		if err := s.add(row, resource, err); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func registerGrants(c *chain, name string, plan Plan) error {
+// registerPrivileges registers grants, chained by what they are grants on, and
+// default privileges, chained by the type of object.
+func registerPrivileges(s *stages, name string, plan Plan) error {
 	for _, grant := range plan.Grants {
-		parts := []string{name, "grant", grant.ObjectType, grant.Role}
-		if grant.ObjectType == "database" {
-			parts = append(parts, grant.Database)
-		} else {
-			parts = append(parts, grant.Schema)
-		}
+		object := cmp.Or(grant.Schema, grant.Database)
+		row := grant.ObjectType + " " + object
 		args := &postgresql.GrantArgs{
 			Database: pulumi.String(grant.Database), Role: pulumi.String(grant.Role),
 			ObjectType: pulumi.String(grant.ObjectType), Privileges: pulumi.ToStringArray(grant.Privileges),
@@ -135,20 +194,20 @@ func registerGrants(c *chain, name string, plan Plan) error {
 		if grant.Schema != "" {
 			args.Schema = pulumi.String(grant.Schema)
 		}
-		if err := c.add(postgresql.NewGrant(c.ctx, strings.Join(parts, "-"), args, c.options(c.args.PostgreSQL)...)); err != nil {
-			return fmt.Errorf("grant %s: %w", strings.Join(parts[2:], " "), err)
+		resource, err := postgresql.NewGrant(s.ctx, strings.Join([]string{name, "grant", grant.ObjectType, grant.Role, object}, "-"),
+			args, s.options(row, s.args.PostgreSQL)...)
+		if err := s.add(row, resource, err); err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-func registerDefaultPrivileges(c *chain, name string, plan Plan) error {
 	for _, privileges := range plan.DefaultPrivileges {
-		if err := c.add(postgresql.NewDefaultPrivileges(c.ctx, fmt.Sprintf("%s-default-%s-%s", name, privileges.ObjectType, privileges.Role), &postgresql.DefaultPrivilegesArgs{
+		row := "default privileges on " + privileges.ObjectType
+		resource, err := postgresql.NewDefaultPrivileges(s.ctx, fmt.Sprintf("%s-default-%s-%s", name, privileges.ObjectType, privileges.Role), &postgresql.DefaultPrivilegesArgs{
 			Database: pulumi.String(plan.Database), Role: pulumi.String(privileges.Role), Owner: pulumi.String(privileges.Owner),
 			ObjectType: pulumi.String(privileges.ObjectType), Privileges: pulumi.ToStringArray(privileges.Privileges),
-		}, c.options(c.args.PostgreSQL)...)); err != nil {
-			return fmt.Errorf("default privileges of %s on %ss: %w", privileges.Role, privileges.ObjectType, err)
+		}, s.options(row, s.args.PostgreSQL)...)
+		if err := s.add(row, resource, err); err != nil {
+			return err
 		}
 	}
 	return nil

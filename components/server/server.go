@@ -81,8 +81,9 @@ func registerNeeds(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.R
 	// masquerading nothing can leave through it.
 	admin, err := docker.NewNetwork(ctx, name+"-admin-network", &docker.NetworkArgs{
 		Name: pulumi.String(plan.Stack.Network.AdminName), Driver: pulumi.String("bridge"),
-		Options: pulumi.StringMap{"com.docker.network.bridge.enable_ip_masquerade": pulumi.String("false")},
-		Labels:  networkLabels(plan.Stack),
+		IpamConfigs: docker.NetworkIpamConfigArray{docker.NetworkIpamConfigArgs{Subnet: pulumi.String(plan.Stack.Network.AdminSubnet)}},
+		Options:     pulumi.StringMap{"com.docker.network.bridge.enable_ip_masquerade": pulumi.String("false")},
+		Labels:      networkLabels(plan.Stack),
 	}, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("admin network: %w", err)

@@ -97,6 +97,9 @@ type Request struct {
 	// NetworkName and Subnet are those of the database network.
 	NetworkName string
 	Subnet      string
+	// AdminNetworkName and AdminSubnet are those of the published port's network.
+	AdminNetworkName string
+	AdminSubnet      string
 	// StorageKind is volume, bind or tmpfs; BindPath is the folder of bind.
 	StorageKind string
 	BindPath    string
@@ -152,6 +155,7 @@ func ExamineEngine(ctx context.Context, engine client.APIClient, request Request
 		e.checkContainer(ctx),
 		e.checkPort(ctx),
 		e.checkSubnet(ctx),
+		e.checkAdminSubnet(ctx),
 		e.checkStorage(ctx),
 		e.checkDisk(ctx),
 		e.checkImage(ctx),

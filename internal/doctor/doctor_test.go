@@ -113,8 +113,11 @@ func usual(t *testing.T) Request {
 		PublishPort:    dockertest.Port(t),
 		NetworkName:    "shop-dev-database",
 		Subnet:         "198.18.0.0/24", // reserved for benchmarks, so no machine's own
-		StorageKind:    StorageVolume,
-		MinimumFree:    1,
+
+		AdminNetworkName: "shop-dev-admin",
+		AdminSubnet:      "198.18.1.0/28",
+		StorageKind:      StorageVolume,
+		MinimumFree:      1,
 	}
 }
 

@@ -68,10 +68,17 @@ func sameAddress(a, b string) bool {
 }
 
 func (e *examination) checkSubnet(ctx context.Context) Finding {
-	const check = "subnet"
-	subnet, err := netip.ParsePrefix(e.Subnet)
+	return e.checkNetwork(ctx, "subnet", e.NetworkName, e.Subnet)
+}
+
+func (e *examination) checkAdminSubnet(ctx context.Context) Finding {
+	return e.checkNetwork(ctx, "admin subnet", e.AdminNetworkName, e.AdminSubnet)
+}
+
+func (e *examination) checkNetwork(ctx context.Context, check, name, wanted string) Finding {
+	subnet, err := netip.ParsePrefix(wanted)
 	if err != nil {
-		return fault(check, fmt.Sprintf("%q is not a subnet: %v", e.Subnet, err), "write it like 172.20.0.0/16")
+		return fault(check, fmt.Sprintf("%q is not a subnet: %v", wanted, err), "write it like 172.20.0.0/16")
 	}
 	networks, err := dockerengine.Networks(ctx, e.engine, nil)
 	if err != nil {
@@ -79,8 +86,8 @@ func (e *examination) checkSubnet(ctx context.Context) Finding {
 	}
 	var docker []netip.Prefix
 	for _, n := range networks {
-		mine := n.Name == e.NetworkName && e.ours(n.Labels)
-		if n.Name == e.NetworkName && !mine {
+		mine := n.Name == name && e.ours(n.Labels)
+		if n.Name == name && !mine {
 			return fault(check, fmt.Sprintf("there is a Docker network %s already, and it does not belong to this stack", n.Name),
 				"remove it (docker network rm "+n.Name+"), or configure another name")
 		}

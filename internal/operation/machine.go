@@ -48,6 +48,7 @@ func (o *Operation) needs(image string) doctor.Request {
 	request.ContainerName, request.Image = stack.Server.Name, image
 	request.PublishAddress, request.PublishPort = stack.Network.Publish.Address, stack.Network.Publish.Port
 	request.NetworkName, request.Subnet = stack.Network.Name, stack.Network.Subnet
+	request.AdminNetworkName, request.AdminSubnet = stack.Network.AdminName, stack.Network.AdminSubnet
 	request.StorageKind, request.BindPath = string(stack.Storage.Type), stack.Storage.Path
 	request.DataDirectory = config.DataDirectory
 	if version := imageMajor.FindStringSubmatch(stack.Server.Image); version != nil {

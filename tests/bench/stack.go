@@ -49,7 +49,7 @@ func newStack(plugins string) (*stack, error) {
 		return nil, err
 	}
 	own := fmt.Sprintf("  witchcityrope-database:server: {name: wcrdb-bench}\n"+
-		"  witchcityrope-database:network: {subnet: %s, publish: {port: %d}}\n", benchSubnet, benchPort)
+		"  witchcityrope-database:network: {subnet: %s, adminSubnet: 10.98.72.0/28, publish: {port: %d}}\n", benchSubnet, benchPort)
 	return made, errors.Join(
 		os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), project, 0o600),
 		os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), append(dev, own...), 0o600),
