@@ -50,12 +50,7 @@ func stack(t *testing.T, program pulumi.RunFunc) (_ auto.Stack, backend string) 
 		t.Logf("with the published plugins in %s instead of the stand-ins", os.Getenv(publishedPlugins))
 		require.NoError(t, os.Symlink(os.Getenv(publishedPlugins), filepath.Join(environment["PULUMI_HOME"], "plugins")))
 	} else {
-		providers, err := standin.Providers()
-		require.NoError(t, err)
-		attachment, err := attach.Serve(context.Background(), providers)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, attachment.Close()) })
-		environment[attach.Variable] = attachment.Env()
+		environment[attach.Variable] = attached(t)
 	}
 	backend = t.TempDir()
 	environment["PULUMI_BACKEND_URL"] = "file://" + backend
@@ -67,6 +62,17 @@ func stack(t *testing.T, program pulumi.RunFunc) (_ auto.Stack, backend string) 
 		require.NoError(t, err)
 	})
 	return made, backend
+}
+
+// attached serves the stand-ins until the test ends.
+func attached(t *testing.T) string {
+	t.Helper()
+	providers, err := standin.Providers()
+	require.NoError(t, err)
+	attachment, err := attach.Serve(context.Background(), providers)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, attachment.Close()) })
+	return attachment.Env()
 }
 
 // unreadable asserts that none of the secrets is readable in what the engine stored.
@@ -87,12 +93,18 @@ func unreadable(t *testing.T, backend string, secrets ...string) {
 // settled asserts that neither a preview nor a refresh finds anything to do.
 func settled(t *testing.T, s auto.Stack) {
 	t.Helper()
-	preview, err := s.Preview(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, []apitype.OpType{apitype.OpSame}, keys(preview.ChangeSummary), preview.StdOut)
+	unchanged(t, s)
 	refreshed, err := s.Refresh(t.Context(), optrefresh.Diff())
 	require.NoError(t, err)
 	assert.Equal(t, []string{"same"}, keys(*refreshed.Summary.ResourceChanges), refreshed.StdOut)
+}
+
+// unchanged asserts that a preview finds nothing to do.
+func unchanged(t *testing.T, s auto.Stack) {
+	t.Helper()
+	preview, err := s.Preview(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []apitype.OpType{apitype.OpSame}, keys(preview.ChangeSummary), preview.StdOut)
 }
 
 func keys[K comparable](counts map[K]int) (result []K) {

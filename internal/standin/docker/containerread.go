@@ -69,6 +69,9 @@ func (a *ContainerArgs) observe(found container.InspectResponse) {
 // observe puts the outputs into the state.
 func (s *ContainerState) observe(found container.InspectResponse) {
 	s.Bridge = found.NetworkSettings.Bridge //nolint:staticcheck // the published output
+	if len(s.Entrypoints) == 0 {
+		s.Entrypoints = found.Config.Entrypoint
+	}
 	if !found.State.Running {
 		s.ExitCode = found.State.ExitCode
 	}

@@ -33,6 +33,7 @@ func resources(engine *engine) []plugin.Resource {
 			Unordered:        []string{"labels", "ipamConfigs"},
 			Defaults: map[string]any{
 				"driver": defaultNetworkDriver, "internal": false, "attachable": false, "ipv6": false, "checkDuplicate": false,
+				"ipamDriver": "default",
 			},
 			DeleteFirst: true,
 		},
@@ -55,6 +56,8 @@ func resources(engine *engine) []plugin.Resource {
 			Defaults: map[string]any{
 				"restart": defaultRestart, "networkMode": defaultNetworkMode, "readOnly": false, "init": false, "mustRun": true,
 				"wait": false, "removeVolumes": true, "memoryReservation": 0.0, "maxRetryCount": 0.0, "cpuShares": 0.0,
+				"attach": false, "logs": false, "rm": false, "start": true, "stdinOpen": false, "tty": false, "waitTimeout": 60.0,
+				"containerReadRefreshTimeoutMilliseconds": 15000.0, "securityOpts": []any{},
 			},
 			DeleteFirst: true,
 		},

@@ -24,12 +24,14 @@ type Resource struct {
 	Unordered []string
 	// Secrets names the inputs and outputs that are always secret.
 	Secrets []string
-	// Defaults holds what the published plugin takes for inputs that are not given.
+	// Defaults holds what the published plugin takes for inputs that are not given, and therefore has in its states.
 	Defaults map[string]any
 	// DeleteFirst tells that a replacement cannot stand beside what it replaces, usually because of a name.
 	DeleteFirst bool
 	// Expired, if set, names the output for whose sake a resource must be replaced although no input changed.
 	Expired func(state property.Map) (output string, expired bool)
+
+	shape shape
 }
 
 // Config is the configuration side of a stand-in.
@@ -49,6 +51,9 @@ func New(config Config, resources ...Resource) (p.Provider, error) {
 		if err != nil {
 			return p.Provider{}, fmt.Errorf("naming a stand-in resource: %w", err)
 		}
+		if r.shape, err = shapeOf(r.InferredResource); err != nil {
+			return p.Provider{}, err
+		}
 		inferred[i] = r.InferredResource
 		types[unpackaged(token)] = r
 	}
@@ -57,7 +62,8 @@ func New(config Config, resources ...Resource) (p.Provider, error) {
 		return p.Provider{}, fmt.Errorf("building a stand-in provider: %w", err)
 	}
 	diffing(&provider, types)
-	concealing(&provider, types)
+	fitting(&provider, types)
+	completing(&provider, types)
 	provider.CheckConfig = config.check
 	provider.DiffConfig = diffConfig
 	provider.Configure = func(ctx context.Context, req p.ConfigureRequest) error {
@@ -77,31 +83,42 @@ func diffing(provider *p.Provider, types map[tokens.Type]Resource) {
 	}
 }
 
-// concealing marks secrets in everything that the provider answers.
-func concealing(provider *p.Provider, types map[tokens.Type]Resource) {
+// completing finishes everything that the provider answers.
+func completing(provider *p.Provider, types map[tokens.Type]Resource) {
 	inner := *provider
-	secrets := func(urn resource.URN) []string { return types[unpackaged(urn.Type())].Secrets }
 	provider.Check = func(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
 		response, err := inner.Check(ctx, req)
-		response.Inputs = conceal(response.Inputs, secrets(req.Urn))
+		response.Inputs = conceal(response.Inputs, types[unpackaged(req.Urn.Type())].Secrets)
 		return response, err
 	}
 	provider.Create = func(ctx context.Context, req p.CreateRequest) (p.CreateResponse, error) {
 		response, err := inner.Create(ctx, req)
-		response.Properties = conceal(response.Properties, secrets(req.Urn))
+		response.Properties = types[unpackaged(req.Urn.Type())].complete(response.Properties)
 		return response, err
 	}
 	provider.Read = func(ctx context.Context, req p.ReadRequest) (p.ReadResponse, error) {
 		response, err := inner.Read(ctx, req)
-		response.Inputs = conceal(response.Inputs, secrets(req.Urn))
-		response.Properties = conceal(response.Properties, secrets(req.Urn))
+		if r := types[unpackaged(req.Urn.Type())]; response.ID != "" {
+			response.Inputs = conceal(response.Inputs, r.Secrets)
+			response.Properties = r.complete(response.Properties)
+		}
 		return response, err
 	}
 	provider.Update = func(ctx context.Context, req p.UpdateRequest) (p.UpdateResponse, error) {
 		response, err := inner.Update(ctx, req)
-		response.Properties = conceal(response.Properties, secrets(req.Urn))
+		response.Properties = types[unpackaged(req.Urn.Type())].complete(response.Properties)
 		return response, err
 	}
+}
+
+// complete fills in the defaults, so that the published plugin finds no difference in a state made here, and marks secrets.
+func (r Resource) complete(outputs property.Map) property.Map {
+	for name, value := range r.Defaults {
+		if outputs.Get(name).IsNull() {
+			outputs = outputs.Set(name, resource.FromResourcePropertyValue(resource.NewPropertyValue(value)))
+		}
+	}
+	return conceal(outputs, r.Secrets)
 }
 
 // conceal marks the named values as secret.
@@ -130,13 +147,23 @@ func diffConfig(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 	if olds.Len() == 0 {
 		olds = req.State
 	}
-	changes := compare(olds, req.Inputs, nil, nil)
+	changes := compare(textual(olds), textual(req.Inputs), nil, nil)
 	delete(changes, "version") // of the SDK
 	return respond(changes, func(string) bool { return false }), nil
 }
 
+// textual writes numbers and booleans as text, as which the published plugins keep them.
+func textual(config property.Map) property.Map {
+	for name, value := range config.All {
+		if value.IsNumber() || value.IsBool() {
+			config = config.Set(name, property.New(sortKey(plain(value, false))))
+		}
+	}
+	return config
+}
+
 func (r Resource) diff(req p.DiffRequest) p.DiffResponse {
-	changes := compare(req.OldInputs, req.Inputs, r.Unordered, r.Defaults)
+	changes := compare(r.shape.fit(req.OldInputs, r.shape.inputs), req.Inputs, r.Unordered, r.Defaults)
 	for _, ignored := range req.IgnoreChanges {
 		delete(changes, ignored)
 	}

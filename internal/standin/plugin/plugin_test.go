@@ -14,7 +14,16 @@ import (
 type thing struct{}
 
 type thingArgs struct {
-	Name string `pulumi:"name"`
+	Name    string   `pulumi:"name"`
+	Limit   *int     `pulumi:"limit,optional"`
+	Inherit *bool    `pulumi:"inherit,optional"`
+	Tags    []string `pulumi:"tags,optional"`
+	Command []string `pulumi:"command,optional"`
+	Ports   []port   `pulumi:"ports,optional"`
+}
+
+type port struct {
+	Number int `pulumi:"number"`
 }
 
 func (*thing) Annotate(a infer.Annotator) { a.SetToken("index/thing", "Thing") }
@@ -90,7 +99,13 @@ func TestDiff(t *testing.T) {
 		"secrecy":                  {olds: object("name", property.New("a").WithSecret(true)), news: object("name", "a")},
 		"ignored":                  {olds: object("name", "a"), news: object("name", "b"), ignore: []string{"name"}},
 		"bookkeeping":              {olds: object("__defaults", list("a")), news: object("__internal", true)},
-		"expired":                  {olds: object(), news: object(), state: object("old", true), want: map[string]p.DiffKind{"old": p.UpdateReplace}},
+		"filled in by the published plugin": {
+			olds: object("name", "a", "limit", 7, "attach", false, "__defaults", list("limit", "attach"), "ports", property.New([]property.Value{
+				property.New(object("number", 1, "protocol", "tcp", "__defaults", list("protocol"))),
+			})),
+			news: object("name", "a", "ports", property.New([]property.Value{property.New(object("number", 1))})),
+		},
+		"expired": {olds: object(), news: object(), state: object("old", true), want: map[string]p.DiffKind{"old": p.UpdateReplace}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			response, err := provider(t).Diff(t.Context(), p.DiffRequest{
@@ -128,6 +143,14 @@ func TestConfigurationNeverReplaces(t *testing.T) {
 	for name, diff := range response.DetailedDiff {
 		assert.NotContains(t, diff.Kind, "replace", name)
 	}
+}
+
+func TestConfigurationMayBeText(t *testing.T) {
+	response, err := provider(t).DiffConfig(t.Context(), p.DiffRequest{
+		OldInputs: object("port", "5432", "superuser", "true"), Inputs: object("port", 5432, "superuser", true),
+	})
+	require.NoError(t, err)
+	assert.False(t, response.HasChanges)
 }
 
 func TestConfigurationKeepsSecrets(t *testing.T) {

@@ -30,7 +30,7 @@ func resources(server *server) []plugin.Resource {
 				"login": false, "superuser": false, "createDatabase": false, "createRole": false, "inherit": true,
 				"replication": false, "bypassRowLevelSecurity": false, "connectionLimit": -1.0, "validUntil": forever,
 				"statementTimeout": 0.0, "idleInTransactionSessionTimeout": 0.0,
-				"skipReassignOwned": false, "skipDropRole": false,
+				"encryptedPassword": true, "skipReassignOwned": false, "skipDropRole": false,
 			},
 		},
 		{

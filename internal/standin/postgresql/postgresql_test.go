@@ -360,3 +360,21 @@ func TestServerComesBack(t *testing.T) {
 	require.NoError(t, server.Start(t.Context()))
 	b.create(roleType, inputs(map[string]any{"name": "after"}))
 }
+
+func TestTransportSecurity(t *testing.T) {
+	for mode, test := range map[string]struct{ encrypted, verified bool }{
+		"disable": {}, "require": {encrypted: true}, "verify-full": {encrypted: true, verified: true},
+	} {
+		config, err := settings{host: "db.example", port: 5432, username: "o'brien", password: "p'w", sslmode: mode, timeout: 5}.pool("a b")
+		require.NoError(t, err, mode)
+		connection := config.ConnConfig
+		assert.Equal(t, []string{"a b", "o'brien", "p'w"}, []string{connection.Database, connection.User, connection.Password})
+		assert.Equal(t, test.encrypted, connection.TLSConfig != nil, mode)
+		if test.encrypted {
+			assert.Equal(t, test.verified, !connection.TLSConfig.InsecureSkipVerify, mode)
+		}
+		assert.NotContains(t, connection.ConnString(), "p'w")
+	}
+	_, err := settings{host: "db", port: 5432, sslmode: "verify-full", rootcert: "/missing/ca.crt"}.pool("app")
+	require.ErrorContains(t, err, "/missing/ca.crt")
+}
