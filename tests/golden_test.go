@@ -73,6 +73,7 @@ func newRecord(registration program.Registration) record {
 	option("deletedWith", short(request.GetDeletedWith()))
 	option("ignoreChanges", request.GetIgnoreChanges()...)
 	option("additionalSecretOutputs", request.GetAdditionalSecretOutputs()...)
+	flagged("deleteBeforeReplace", request.GetDeleteBeforeReplaceDefined() && request.GetDeleteBeforeReplace())
 	flagged("replacementTrigger", request.GetReplacementTrigger() != nil)
 	return shown
 }

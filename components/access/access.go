@@ -200,12 +200,14 @@ func registerPrivileges(s *stages, name string, plan Plan) error {
 			return err
 		}
 	}
+	// Made anew before the old ones are deleted, they would be deleted with them.
+	replaced := pulumi.DeleteBeforeReplace(true)
 	for _, privileges := range plan.DefaultPrivileges {
 		row := "default privileges on " + privileges.ObjectType
 		resource, err := postgresql.NewDefaultPrivileges(s.ctx, fmt.Sprintf("%s-default-%s-%s", name, privileges.ObjectType, privileges.Role), &postgresql.DefaultPrivilegesArgs{
 			Database: pulumi.String(plan.Database), Role: pulumi.String(privileges.Role), Owner: pulumi.String(privileges.Owner),
 			ObjectType: pulumi.String(privileges.ObjectType), Privileges: pulumi.ToStringArray(privileges.Privileges),
-		}, s.options(row, s.args.PostgreSQL)...)
+		}, s.options(row, s.args.PostgreSQL, replaced)...)
 		if err := s.add(row, resource, err); err != nil {
 			return err
 		}
