@@ -41,9 +41,10 @@ bench: build
 	go test -timeout 60m -count=1 -run '^$$' -bench . ./tests/e2e -e2e $(ARGS)
 
 lint:
-	test -z "$$(gofmt -l .)"
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on:" $$unformatted; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	go mod tidy -diff
 
 golden:

@@ -108,7 +108,7 @@ type Network struct {
 	Subnet    string `json:"subnet" default:"172.20.0.0/16" doc:"addresses of the internal network"`
 	// Outside the pools that Docker takes subnets from by itself, so that neither
 	// this network nor another one gets in the way of a configured subnet.
-	AdminSubnet string  `json:"adminSubnet" default:"10.220.20.0/28" doc:"of the published port's network"`
+	AdminSubnet string  `json:"adminSubnet" default:"10.220.20.0/28" doc:"addresses of the published port's network"`
 	Alias       string  `json:"alias" default:"db" doc:"host name of the server on the internal network"`
 	Publish     Publish `json:"publish" doc:"the port on the host"`
 }

@@ -58,7 +58,14 @@ func (d Duration) String() string {
 	if t := time.Duration(d); t >= day && t%day == 0 {
 		return fmt.Sprintf("%dd", t/day)
 	}
-	return time.Duration(d).String()
+	text := time.Duration(d).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // Hours is the duration in whole hours, the unit of the tls provider.
