@@ -4,7 +4,7 @@
 STACK ?= dev
 WCRDB  = bin/wcrdb --stack $(STACK)
 
-.PHONY: up preview refresh down outputs doctor build test e2e bench lint golden fuzz
+.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz
 
 up: build
 	$(WCRDB) up
@@ -27,18 +27,24 @@ doctor: build
 build:
 	go build -trimpath -ldflags "-s -w" -o bin/wcrdb ./cmd/wcrdb
 
-# Unit tests, then the end-to-end suite with stand-ins and, where they are
-# installed, with the published plugins. What is not run is said, with its reason.
+# All tests; then the end-to-end suite with stand-ins and, where they are
+# installed, with the published plugins. The lists at the end name what was not
+# run, with its reason.
+GOTESTSUM = go tool gotestsum --format pkgname-and-test-fails --
+
 test: build
 	bin/wcrdb setup --stack test
-	go test -timeout 30m ./...
-	go test -timeout 60m -count=1 -v -run 'EndToEnd' ./tests/e2e -e2e
+	$(GOTESTSUM) -timeout 30m ./...
+	$(MAKE) e2e
 
 e2e: build
-	go test -timeout 60m -count=1 -v -run 'EndToEnd' ./tests/e2e -e2e $(ARGS)
+	$(GOTESTSUM) -timeout 70m -count=1 -run EndToEnd ./tests/e2e -e2e $(ARGS)
 
+# Pairs against docker compose; the figures go into README.md.
+ROUNDS ?= 5
 bench: build
-	go test -timeout 60m -count=1 -run '^$$' -bench . ./tests/e2e -e2e $(ARGS)
+	bin/wcrdb setup --stack dev
+	go run ./tests/bench -rounds $(ROUNDS) -readme README.md
 
 lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on:" $$unformatted; exit 1; }
@@ -46,6 +52,11 @@ lint:
 	go tool staticcheck ./...
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	go mod tidy -diff
+
+# The program builds for every platform that Pulumi and Docker run on.
+cross:
+	for os in linux darwin windows; do for arch in amd64 arm64; do \
+		echo $$os/$$arch; GOOS=$$os GOARCH=$$arch go build ./cmd/wcrdb . ./provider || exit 1; done; done
 
 golden:
 	go test ./tests -run Golden -update

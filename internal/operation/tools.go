@@ -9,6 +9,7 @@ import (
 
 	"github.com/docker/docker/client"
 	p "github.com/pulumi/pulumi-go-provider"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/acquire"
@@ -40,24 +41,33 @@ type tools struct {
 }
 
 // prepare gets everything that the operation needs. Where it will change
-// nothing, nothing is pulled, built or installed but the Pulumi CLI.
+// nothing, nothing is pulled, built or installed but the Pulumi CLI. On a bare
+// machine that is built while Docker and the image are got.
 func (o *Operation) prepare(ctx context.Context, changes bool) (*tools, error) {
 	found := &tools{}
-	report := acquire.Reporter(o.Report)
-	var err error
-	if found.cli, err = acquire.CLI(ctx, report); err != nil {
+	var unreachable error
+	group, together := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		found.cli, err = acquire.CLI(together, acquire.Reporter(o.Report))
+		return err
+	})
+	group.Go(func() (err error) {
+		if unreachable, err = o.connectDocker(together, changes); err != nil {
+			return err
+		}
+		return o.chooseImage(together, changes, found)
+	})
+	err := group.Wait()
+	if err != nil {
 		return nil, err
 	}
 	if found.standIns, err = o.choosePlugins(ctx, found.cli); err != nil {
 		return nil, err
 	}
-	if err := o.connectDocker(ctx, changes, found); err != nil {
-		return nil, err
+	if unreachable != nil && !slices.Contains(found.standIns, "docker") {
+		return nil, fmt.Errorf("%w; even a preview needs a Docker Engine that answers, because the published docker plugin asks it (--plugins stand-ins does without)", unreachable)
 	}
-	if err := o.chooseImage(ctx, changes, found); err != nil {
-		return nil, err
-	}
-	return found, o.announce(changes, found)
+	return found, o.guard(changes, found)
 }
 
 // choosePlugins names the plugins that are stood in for.
@@ -86,28 +96,25 @@ func (o *Operation) choosePlugins(ctx context.Context, cli string) ([]string, er
 	return standIns, nil
 }
 
-// connectDocker connects to the Docker Engine. A preview with the stand-in
-// does without; the published plugin asks it even then.
-func (o *Operation) connectDocker(ctx context.Context, changes bool, found *tools) error {
+// connectDocker connects to the Docker Engine. Where nothing is to be changed,
+// one that does not answer is not an error yet.
+func (o *Operation) connectDocker(ctx context.Context, changes bool) (unreachable, err error) {
 	if o.config.Target.Type != config.Container {
-		return nil
+		return nil, nil
 	}
-	connect := func() (*client.Client, error) { return dockerengine.Connect(ctx, "") }
+	var docker *client.Client
 	if changes && o.InstallDocker {
-		connect = func() (*client.Client, error) { return acquire.DockerEngine(ctx, acquire.Reporter(o.Report)) }
-	}
-	docker, err := connect()
-	if err == nil {
-		o.docker = docker
-		return nil
+		docker, err = acquire.DockerEngine(ctx, acquire.Reporter(o.Report))
+	} else {
+		docker, err = dockerengine.Connect(ctx, "")
 	}
 	if !changes && errors.Is(err, dockerengine.ErrUnreachable) {
-		if slices.Contains(found.standIns, "docker") {
-			return nil
-		}
-		return fmt.Errorf("%w; even a preview needs a Docker Engine that answers, because the published docker plugin asks it (--stand-ins does without)", err)
+		return err, nil
 	}
-	return err
+	if err == nil {
+		o.docker = docker
+	}
+	return nil, err
 }
 
 func (o *Operation) chooseImage(ctx context.Context, changes bool, found *tools) error {
@@ -136,8 +143,8 @@ func (o *Operation) chooseImage(ctx context.Context, changes bool, found *tools)
 	return nil
 }
 
-// announce refuses to let stand-ins touch data that is protected.
-func (o *Operation) announce(changes bool, found *tools) error {
+// guard refuses to let stand-ins touch data that is protected.
+func (o *Operation) guard(changes bool, found *tools) error {
 	standIns := slices.Clone(found.standIns)
 	if found.replaced {
 		standIns = append(standIns, "the image "+found.image)

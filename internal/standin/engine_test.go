@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/witchcityrope/database/internal/acquire"
 	"github.com/witchcityrope/database/internal/attach"
 	"github.com/witchcityrope/database/internal/dockerengine"
 	"github.com/witchcityrope/database/internal/dockerengine/dockertest"
@@ -34,12 +34,26 @@ const publishedPlugins = "WCRDB_TEST_PUBLISHED_PLUGINS"
 
 func published() bool { return os.Getenv(publishedPlugins) != "" }
 
+// engine finds the pulumi executable that wcrdb would use.
+func engine(t *testing.T) auto.PulumiCommand {
+	t.Helper()
+	found, err := acquire.FindCLI(t.Context())
+	require.NoError(t, err)
+	if found.Path == "" {
+		t.Skip("NOT RUN: this test drives the real Pulumi engine; `wcrdb setup` gets it")
+	}
+	bin := filepath.Join(t.TempDir(), "bin")
+	require.NoError(t, os.Mkdir(bin, 0o755))
+	require.NoError(t, os.Symlink(found.Path, filepath.Join(bin, "pulumi")))
+	command, err := auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: filepath.Dir(bin)})
+	require.NoError(t, err)
+	return command
+}
+
 // stack makes a stack of the real Pulumi engine, with the stand-ins attached, kept in a folder of the test.
 func stack(t *testing.T, program pulumi.RunFunc) (_ auto.Stack, backend string) {
 	t.Helper()
-	if _, err := exec.LookPath("pulumi"); err != nil {
-		t.Skip("NOT RUN: this test drives the real Pulumi engine and there is no `pulumi` on PATH")
-	}
+	command := engine(t)
 	environment := map[string]string{
 		"PULUMI_HOME":                                 t.TempDir(),
 		"PULUMI_CONFIG_PASSPHRASE":                    passphrase,
@@ -55,7 +69,7 @@ func stack(t *testing.T, program pulumi.RunFunc) (_ auto.Stack, backend string) 
 	backend = t.TempDir()
 	environment["PULUMI_BACKEND_URL"] = "file://" + backend
 	made, err := auto.UpsertStackInlineSource(t.Context(), "test", "standin", program,
-		auto.WorkDir(t.TempDir()), auto.EnvVars(environment))
+		auto.Pulumi(command), auto.WorkDir(t.TempDir()), auto.EnvVars(environment))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_, err := made.Destroy(context.Background())
