@@ -30,7 +30,7 @@ func (p *Project) backend() (url string, err error) {
 	}
 	credentials, err := workspace.GetStoredCredentials()
 	if err != nil {
-		return "", fmt.Errorf("Pulumi's credentials: %w", err)
+		return "", fmt.Errorf("credentials of Pulumi: %w", err)
 	}
 	if credentials.Current != "" {
 		return credentials.Current, nil

@@ -125,16 +125,19 @@ func (o *Operation) chooseImage(ctx context.Context, changes bool, found *tools)
 	if o.docker == nil {
 		return nil
 	}
+	allowed := !o.config.Storage.Protect || o.StandInsAllowed
 	var chosen acquire.Image
 	var err error
 	if changes {
-		allowed := !o.config.Storage.Protect || o.StandInsAllowed
 		chosen, err = acquire.ServerImage(ctx, o.docker, found.image, allowed, acquire.Reporter(o.Report))
 	} else {
 		chosen, err = acquire.FindImage(ctx, o.docker, found.image)
 	}
 	if err != nil {
 		return err
+	}
+	if chosen.StandIn && !allowed {
+		return nil // what up would refuse is not shown: the preview has the declared image
 	}
 	if chosen.StandIn {
 		o.Report("image: %s cannot be had; its stand-in %s is used (wcrdb doctor says why)", found.image, chosen.Ref)
