@@ -64,6 +64,7 @@ func budgetOutput(budget config.Budget) pulumi.Map {
 	return pulumi.Map{
 		"maxConnections":    pulumi.Int(budget.MaxConnections),
 		"superuserReserved": pulumi.Int(budget.SuperuserReserved),
+		"reserved":          pulumi.Int(budget.Reserved),
 		"planned":           pulumi.Int(budget.Planned()),
 		"free":              pulumi.Int(budget.Available() - budget.Planned()),
 		"holders":           holders,
