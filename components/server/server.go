@@ -147,8 +147,12 @@ func registerContainer(ctx *pulumi.Context, name string, plan Plan, opts ...pulu
 		LogOpts: pulumi.StringMap{
 			"max-size": pulumi.Sprintf("%dk", int(server.Log.MaxSize)/1024), "max-file": pulumi.String(strconv.Itoa(server.Log.MaxFiles)),
 		},
+		// Both have aliases: a refresh by the published plugin matches the two by
+		// position, though they are a set, and would give one the other's.
 		NetworksAdvanced: docker.ContainerNetworksAdvancedArray{
-			docker.ContainerNetworksAdvancedArgs{Name: pulumi.String(plan.Stack.Network.AdminName)},
+			docker.ContainerNetworksAdvancedArgs{
+				Name: pulumi.String(plan.Stack.Network.AdminName), Aliases: pulumi.ToStringArray([]string{server.Name}),
+			},
 			docker.ContainerNetworksAdvancedArgs{
 				Name: pulumi.String(plan.Stack.Network.Name), Aliases: pulumi.ToStringArray([]string{plan.Stack.Network.Alias}),
 			},

@@ -302,6 +302,7 @@ func (p *project) unchanged() {
 	p.must("preview", "--expect-no-changes")
 	p.must("refresh", "--expect-no-changes")
 	p.must("preview", "--expect-no-changes")
+	p.must("refresh", "--expect-no-changes") // of what a refresh has written
 }
 
 // outputs of the stack.
