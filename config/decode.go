@@ -39,11 +39,9 @@ func Decode(project, stack string, values map[string]string) (*Stack, error) {
 	}
 	var faults Faults
 	decodeObject("", object, reflect.ValueOf(&config).Elem(), &faults)
-	if len(faults) > 0 {
-		return nil, faults
-	}
 	config.complete()
-	if faults := config.validate(); len(faults) > 0 {
+	faults = append(faults, config.validate().without(faults)...)
+	if len(faults) > 0 {
 		return nil, faults
 	}
 	return &config, nil

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -46,4 +47,14 @@ func (f *Faults) add(path string, value any, reason, remedy string) {
 		text = fmt.Sprint(value)
 	}
 	*f = append(*f, Fault{Path: path, Value: text, Reason: reason, Remedy: remedy})
+}
+
+// without leaves out what is wrong only because something at or above its path
+// could not be read.
+func (f Faults) without(unread Faults) Faults {
+	return slices.DeleteFunc(f, func(fault Fault) bool {
+		return slices.ContainsFunc(unread, func(cause Fault) bool {
+			return fault.Path == cause.Path || strings.HasPrefix(fault.Path, cause.Path+".") || strings.HasPrefix(fault.Path, cause.Path+"[")
+		})
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/docker/docker/client"
 	p "github.com/pulumi/pulumi-go-provider"
@@ -101,6 +102,12 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 			return Report{}, err
 		}
 	}
+	if repair.unencrypted {
+		if err := o.encrypt(ctx, stack); err != nil {
+			return Report{}, err
+		}
+		repair.refresh = true
+	}
 	if !repair.refresh && !repair.lost {
 		if repair.refresh, err = o.drifted(ctx, stack, derivation); err != nil {
 			return Report{}, err
@@ -119,6 +126,32 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 		return report, err
 	}
 	return report, o.remember(ctx, derivation)
+}
+
+// encrypt switches TLS on again, with the files that it needs, before anything
+// is looked at through it.
+func (o *Operation) encrypt(ctx context.Context, stack *engine.Stack) error {
+	o.Report("TLS was switched off in the server: it is switched on before anything else is looked at")
+	if _, err := o.refreshUnencrypted(ctx, stack); err != nil {
+		return err
+	}
+	_, err := stack.Up(ctx, engine.Options{}, o.Watch)
+	return err
+}
+
+// refreshUnencrypted looks at all that can be looked at without TLS.
+func (o *Operation) refreshUnencrypted(ctx context.Context, stack *engine.Stack) (engine.Result, error) {
+	state, err := stack.State(ctx)
+	if err != nil {
+		return engine.Result{}, err
+	}
+	var targets []string
+	for _, resource := range state.Resources() {
+		if resource.Custom && !strings.HasPrefix(string(resource.Type), "postgresql:") {
+			targets = append(targets, string(resource.URN))
+		}
+	}
+	return stack.Refresh(ctx, engine.Options{Targets: targets}, o.Watch)
 }
 
 // recovery is nil for a server that is not ours to run.
@@ -148,13 +181,23 @@ func (o *Operation) Refresh(ctx context.Context) (report Report, err error) {
 		if err != nil {
 			return err
 		}
+		var found finding
 		if recovery := o.recovery(stack, derivation); recovery != nil {
-			if _, err := recovery.recover(ctx); err != nil {
+			if found, err = recovery.recover(ctx); err != nil {
 				return err
 			}
 		}
 		report.StandIns, report.Image = tools.standIns, tools.image
-		report.Result, err = stack.Refresh(ctx, engine.Options{}, o.Watch)
+		switch {
+		case found.gone:
+			report.Result = engine.Result{Stack: o.Stack}
+		case found.unencrypted:
+			o.Report("TLS was switched off in the server: roles and grants cannot be looked at before the next up")
+			report.Result, err = o.refreshUnencrypted(ctx, stack)
+		default:
+			report.Result, err = stack.Refresh(ctx, engine.Options{}, o.Watch)
+		}
+		report.Changes = append(found.drift, report.Changes...)
 		return errors.Join(err, o.forgetFingerprint())
 	})
 	return report, err
@@ -208,6 +251,9 @@ func (o *Operation) settle(ctx context.Context, stack *engine.Stack, derivation 
 func (o *Operation) Outputs(ctx context.Context, showSecrets bool) (outputs map[string]any, err error) {
 	err = o.bare(ctx, func(stack *engine.Stack) error {
 		outputs, err = stack.Outputs(ctx, showSecrets)
+		if err == nil && len(outputs) == 0 {
+			err = fmt.Errorf("stack %s has no outputs: bring it up first (wcrdb up -s %[1]s)", o.Stack)
+		}
 		return err
 	})
 	return outputs, err

@@ -27,6 +27,7 @@ const (
 	volumeType    = "docker:index/volume:Volume"
 	networkType   = "docker:index/network:Network"
 	roleType      = "postgresql:index/role:Role"
+	settingType   = "pgserver:index:SystemSetting"
 )
 
 // recovery repairs what the engine cannot: what a killed run has left between
@@ -44,6 +45,11 @@ type finding struct {
 	refresh bool     // the state may be wrong
 	replace []string // URNs of resources that cannot be repaired in place
 	lost    bool     // the server's data is gone, with everything declared in it
+	gone    bool     // there is no container that could be looked into
+	// unencrypted: TLS is declared and off, so that the postgresql plugin, which
+	// demands it, cannot look at anything.
+	unencrypted bool
+	drift       []engine.Change // what the engine cannot find any more
 }
 
 // recover looks and repairs, in the order in which the one needs the other.
@@ -69,7 +75,10 @@ func (r *recovery) recover(ctx context.Context) (finding, error) {
 	if !ok {
 		return found, nil
 	}
-	if found.lost, err = r.revive(ctx, declared); err != nil || found.lost {
+	if err := r.revive(ctx, declared, &found); err != nil || found.gone {
+		return found, err
+	}
+	if found.unencrypted, err = r.unencrypted(ctx, state); err != nil {
 		return found, err
 	}
 	attached, err := r.attached(ctx)
@@ -174,37 +183,63 @@ func (r *recovery) release(ctx context.Context) error {
 
 // revive makes the container run. Where it is gone, or the data in memory is
 // gone with a restart, the state forgets what was in it.
-func (r *recovery) revive(ctx context.Context, declared apitype.ResourceV3) (lost bool, err error) {
+func (r *recovery) revive(ctx context.Context, declared apitype.ResourceV3, found *finding) error {
 	state, err := live.Container(ctx, r.docker, string(declared.ID))
 	if err != nil {
-		return false, err
+		return err
+	}
+	drift := func(operation string) {
+		found.drift = append(found.drift, engine.Change{
+			Operation: operation, Type: containerType, Name: engine.ResourceName(string(declared.URN)),
+		})
 	}
 	inMemory := r.stack.Config.Storage.Type == config.Tmpfs
 	switch {
 	case state == live.Missing && inMemory:
+		drift("missing")
+		found.lost, found.gone = true, true
 		r.report("the container is gone, and its data with it: everything is made anew")
-		return true, r.stack.Edit(ctx, forget(declared.URN, true))
+		return r.stack.Edit(ctx, forget(declared.URN, true))
 	case state == live.Missing:
+		drift("missing")
+		found.gone = true
 		r.report("the container is gone: it is made anew on its volume")
-		return false, r.stack.Edit(ctx, forget(declared.URN, false))
+		return r.stack.Edit(ctx, forget(declared.URN, false))
 	case state == live.Stopped && !inMemory:
+		drift("stopped")
 		r.report("the container is stopped: it is started")
-		return false, r.docker.ContainerStart(ctx, string(declared.ID), container.StartOptions{})
+		return r.docker.ContainerStart(ctx, string(declared.ID), container.StartOptions{})
 	}
 	if !inMemory {
-		return false, nil
+		return nil
 	}
 	if state == live.Running {
 		lost, err := r.emptied(ctx)
 		if err != nil || !lost {
-			return false, err
+			return err
 		}
 	}
+	drift("emptied")
+	found.lost, found.gone = true, true
 	r.report("the container was stopped since, and its data in memory is gone: everything is made anew")
 	if err := r.docker.ContainerRemove(ctx, string(declared.ID), container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		return err
+	}
+	return r.stack.Edit(ctx, forget(declared.URN, true))
+}
+
+// unencrypted says whether TLS was on and is off.
+func (r *recovery) unencrypted(ctx context.Context, state *engine.State) (bool, error) {
+	if _, made := state.Find(settingType); !made || !r.stack.Config.TLS.Enabled {
+		return false, nil
+	}
+	connection, err := live.Superuser(ctx, r.stack.Config, r.derivation, "postgres")
+	if err != nil {
 		return false, err
 	}
-	return true, r.stack.Edit(ctx, forget(declared.URN, true))
+	var ssl string
+	err = connection.QueryRow(ctx, "SHOW ssl").Scan(&ssl)
+	return ssl == "off", errors.Join(err, connection.Close(ctx))
 }
 
 // emptied says whether a running server has lost what was declared in it: it
