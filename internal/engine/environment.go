@@ -73,10 +73,15 @@ func (p *Project) MakePassphrase(stack string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// Written aside and linked: a run that is killed leaves it whole or not at all.
+	draft, err := os.CreateTemp(filepath.Dir(path), "passphrase-*")
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(password.NewRootSecret() + "\n")
-	return errors.Join(err, file.Close())
+	defer os.Remove(draft.Name())
+	_, err = draft.WriteString(password.NewRootSecret() + "\n")
+	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return err
+	}
+	return os.Link(draft.Name(), path)
 }

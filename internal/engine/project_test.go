@@ -106,3 +106,22 @@ func TestPassphraseIsMadeOnceAndOnlyForItsOwner(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	assert.Error(t, project.MakePassphrase("prod"), "a second one would make the secrets unreadable")
 }
+
+func TestPassphraseIsThereWholeOrNotAtAll(t *testing.T) {
+	project := newProject(t, "config: {}\n")
+	for range 200 {
+		path := project.PassphraseFile("prod")
+		require.NoError(t, os.RemoveAll(filepath.Dir(path)))
+		seen := make(chan []byte)
+		go func() {
+			for {
+				if content, err := os.ReadFile(path); err == nil {
+					seen <- content
+					return
+				}
+			}
+		}()
+		require.NoError(t, project.MakePassphrase("prod"))
+		require.NotEmpty(t, <-seen)
+	}
+}
