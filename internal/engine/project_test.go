@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/witchcityrope/database/config"
 )
 
 const projectFile = "name: shop-database\nruntime: go\nplugins:\n  providers:\n    - name: pgserver\n      path: ./provider\n"
@@ -123,5 +125,16 @@ func TestPassphraseIsThereWholeOrNotAtAll(t *testing.T) {
 		}()
 		require.NoError(t, project.MakePassphrase("prod"))
 		require.NotEmpty(t, <-seen)
+	}
+}
+
+func TestFileBackendWritesNoDescriptionsOfFiles(t *testing.T) {
+	for backend, want := range map[string]string{
+		"file:///here/state":          "file:///here/state?metadata=skip",
+		"file:///here?metadata=other": "file:///here?metadata=other",
+		"s3://bucket":                 "s3://bucket",
+	} {
+		stack := &Stack{Project: &Project{Name: "shop"}, Config: &config.Stack{Name: "prod"}, backend: backend}
+		assert.Equal(t, want, stack.backendURL())
 	}
 }

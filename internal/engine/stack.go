@@ -93,7 +93,7 @@ func openThrowaway(ctx context.Context, dir string, project *Project, stack *con
 
 func open(ctx context.Context, s *Stack, tools Tools, env map[string]string) (*Stack, error) {
 	environment := map[string]string{
-		"PULUMI_BACKEND_URL":                            s.backend,
+		"PULUMI_BACKEND_URL":                            s.backendURL(),
 		"PULUMI_DEBUG_PROVIDERS":                        tools.Attach,
 		"PULUMI_SKIP_UPDATE_CHECK":                      "true",
 		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION":   "true",

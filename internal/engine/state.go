@@ -29,6 +29,17 @@ func (s *Stack) stateFile() (string, bool) {
 	return filepath.Join(filepath.FromSlash(dir), ".pulumi", "stacks", s.Project.Name, s.Config.Name+".json"), true
 }
 
+// backendURL is the backend as the engine is told. The file backend describes
+// every file in a second one next to it, which is not written whole or not at
+// all: a run killed there would leave a state that nothing can read. Nobody
+// needs the second files.
+func (s *Stack) backendURL() string {
+	if _, local := s.stateFile(); local {
+		return s.backend + "?metadata=skip"
+	}
+	return s.backend
+}
+
 // State reads the state: from the file if there is one, which is much faster than asking.
 func (s *Stack) State(ctx context.Context) (*State, error) {
 	if path, local := s.stateFile(); local {
