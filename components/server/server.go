@@ -175,7 +175,8 @@ func registerContainer(ctx *pulumi.Context, name string, plan Plan, opts ...pulu
 			VolumeName: pulumi.String(plan.Stack.Storage.Volume), ContainerPath: pulumi.String(mountPath),
 		}}
 	}
-	opts = append(opts, pulumi.IgnoreChanges([]string{"envs"}))
+	// Name, port and volume are one container's at a time.
+	opts = append(opts, pulumi.IgnoreChanges([]string{"envs"}), pulumi.DeleteBeforeReplace(true))
 	return docker.NewContainer(ctx, name+"-container", args, opts...)
 }
 

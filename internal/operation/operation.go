@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/docker/docker/client"
@@ -102,13 +103,18 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 			return Report{}, err
 		}
 	}
-	if repair.unencrypted {
+	switch {
+	case repair.gone:
+		if _, err := o.refreshOnly(ctx, stack, withoutServer...); err != nil {
+			return Report{}, err
+		}
+		repair.refresh = false
+	case repair.unencrypted:
 		if err := o.encrypt(ctx, stack); err != nil {
 			return Report{}, err
 		}
 		repair.refresh = true
-	}
-	if !repair.refresh && !repair.lost {
+	case !repair.refresh:
 		if repair.refresh, err = o.drifted(ctx, stack, derivation); err != nil {
 			return Report{}, err
 		}
@@ -132,24 +138,34 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 // is looked at through it.
 func (o *Operation) encrypt(ctx context.Context, stack *engine.Stack) error {
 	o.Report("TLS was switched off in the server: it is switched on before anything else is looked at")
-	if _, err := o.refreshUnencrypted(ctx, stack); err != nil {
+	if _, err := o.refreshOnly(ctx, stack, withoutTLS...); err != nil {
 		return err
 	}
 	_, err := stack.Up(ctx, engine.Options{}, o.Watch)
 	return err
 }
 
-// refreshUnencrypted looks at all that can be looked at without TLS.
-func (o *Operation) refreshUnencrypted(ctx context.Context, stack *engine.Stack) (engine.Result, error) {
+// Plugins whose resources can be looked at where there is no server, and where
+// it has no TLS.
+var (
+	withoutServer = []string{"docker", "tls"}
+	withoutTLS    = append(slices.Clone(withoutServer), "pgserver")
+)
+
+// refreshOnly looks at the resources of some plugins.
+func (o *Operation) refreshOnly(ctx context.Context, stack *engine.Stack, plugins ...string) (engine.Result, error) {
 	state, err := stack.State(ctx)
 	if err != nil {
 		return engine.Result{}, err
 	}
 	var targets []string
 	for _, resource := range state.Resources() {
-		if resource.Custom && !strings.HasPrefix(string(resource.Type), "postgresql:") {
+		if plugin, _, _ := strings.Cut(string(resource.Type), ":"); slices.Contains(plugins, plugin) {
 			targets = append(targets, string(resource.URN))
 		}
+	}
+	if len(targets) == 0 {
+		return engine.Result{Stack: o.Stack}, nil
 	}
 	return stack.Refresh(ctx, engine.Options{Targets: targets}, o.Watch)
 }
@@ -190,10 +206,10 @@ func (o *Operation) Refresh(ctx context.Context) (report Report, err error) {
 		report.StandIns, report.Image = tools.standIns, tools.image
 		switch {
 		case found.gone:
-			report.Result = engine.Result{Stack: o.Stack}
+			report.Result, err = o.refreshOnly(ctx, stack, withoutServer...)
 		case found.unencrypted:
 			o.Report("TLS was switched off in the server: roles and grants cannot be looked at before the next up")
-			report.Result, err = o.refreshUnencrypted(ctx, stack)
+			report.Result, err = o.refreshOnly(ctx, stack, withoutTLS...)
 		default:
 			report.Result, err = stack.Refresh(ctx, engine.Options{}, o.Watch)
 		}
@@ -299,15 +315,15 @@ func (o *Operation) drifted(ctx context.Context, stack *engine.Stack, derivation
 	if err != nil || len(state.Resources()) == 0 || o.config.Target.Type != config.Container {
 		return false, err
 	}
+	if _, running := state.Find(containerType); !running {
+		return false, nil // nothing to look at before it is made
+	}
 	remembered, err := os.ReadFile(o.fingerprintFile())
 	if errors.Is(err, os.ErrNotExist) {
 		return true, nil
 	}
 	if err != nil {
 		return false, err
-	}
-	if _, running := state.Find(containerType); !running {
-		return false, nil // nothing to look at before it is made
 	}
 	present, err := live.Fingerprint(ctx, o.docker, o.config, derivation)
 	if err != nil {

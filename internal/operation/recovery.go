@@ -44,7 +44,6 @@ type recovery struct {
 type finding struct {
 	refresh bool     // the state may be wrong
 	replace []string // URNs of resources that cannot be repaired in place
-	lost    bool     // the server's data is gone, with everything declared in it
 	gone    bool     // there is no container that could be looked into
 	// unencrypted: TLS is declared and off, so that the postgresql plugin, which
 	// demands it, cannot look at anything.
@@ -85,6 +84,9 @@ func (r *recovery) recover(ctx context.Context) (finding, error) {
 	if err == nil && !attached {
 		r.report("a network of the container is gone or was made anew: the container is replaced, its data kept")
 		found.replace, found.refresh = []string{string(declared.URN)}, true
+		found.drift = append(found.drift, engine.Change{
+			Operation: "detached", Type: containerType, Name: engine.ResourceName(string(declared.URN)),
+		})
 	}
 	return found, err
 }
@@ -197,7 +199,7 @@ func (r *recovery) revive(ctx context.Context, declared apitype.ResourceV3, foun
 	switch {
 	case state == live.Missing && inMemory:
 		drift("missing")
-		found.lost, found.gone = true, true
+		found.gone = true
 		r.report("the container is gone, and its data with it: everything is made anew")
 		return r.stack.Edit(ctx, forget(declared.URN, true))
 	case state == live.Missing:
@@ -220,7 +222,7 @@ func (r *recovery) revive(ctx context.Context, declared apitype.ResourceV3, foun
 		}
 	}
 	drift("emptied")
-	found.lost, found.gone = true, true
+	found.gone = true
 	r.report("the container was stopped since, and its data in memory is gone: everything is made anew")
 	if err := r.docker.ContainerRemove(ctx, string(declared.ID), container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
 		return err
@@ -230,7 +232,10 @@ func (r *recovery) revive(ctx context.Context, declared apitype.ResourceV3, foun
 
 // unencrypted says whether TLS was on and is off.
 func (r *recovery) unencrypted(ctx context.Context, state *engine.State) (bool, error) {
-	if _, made := state.Find(settingType); !made || !r.stack.Config.TLS.Enabled {
+	made := slices.ContainsFunc(state.Resources(), func(r apitype.ResourceV3) bool {
+		return r.Type == settingType && r.Inputs["name"] == "ssl"
+	})
+	if !made || !r.stack.Config.TLS.Enabled {
 		return false, nil
 	}
 	connection, err := live.Superuser(ctx, r.stack.Config, r.derivation, "postgres")

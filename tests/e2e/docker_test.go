@@ -207,12 +207,19 @@ func (p *project) start(t testing.TB, n neighbour) (name string) {
 		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{n.network: {Aliases: n.aliases}}},
 		nil, name)
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		err := p.docker.ContainerRemove(context.Background(), name, container.RemoveOptions{Force: true, RemoveVolumes: true})
-		assert.NoError(t, err)
-	})
+	t.Cleanup(func() { p.stop(t, name) })
 	require.NoError(t, p.docker.ContainerStart(t.Context(), name, container.StartOptions{}))
 	return name
+}
+
+// stop removes a neighbour, if that was not done before.
+func (p *project) stop(t testing.TB, name string) {
+	t.Helper()
+	_, there, err := dockerengine.Container(context.Background(), p.docker, name)
+	if err == nil && there {
+		err = p.docker.ContainerRemove(context.Background(), name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	}
+	assert.NoError(t, err)
 }
 
 // idle is what a neighbour does that only commands are run in.

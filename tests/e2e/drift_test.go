@@ -24,8 +24,7 @@ import (
 type drift struct {
 	what string
 	do   func(t *testing.T, d *drifting)
-	// found is the resource that a refresh reports; empty where nothing can be
-	// looked at before something is repaired.
+	// found is the resource that a refresh reports.
 	found string
 	// repaired proves that it is as declared again.
 	repaired func(t *testing.T, d *drifting)
@@ -81,12 +80,10 @@ func TestEndToEndDrift(t *testing.T) {
 		d := newDrifting(t, "dev", plugins)
 		for _, drift := range append(sqlDrifts(), serverDrifts()...) {
 			d.step(drift.what, func(t *testing.T) {
-				if drift.found != "" {
-					drift.do(t, d)
-					d.fails(7, []string{drift.found}, "refresh", "--expect-no-changes")
-					d.must("up")
-					drift.repaired(t, d)
-				}
+				drift.do(t, d)
+				d.fails(7, []string{drift.found}, "refresh", "--expect-no-changes")
+				d.must("up")
+				drift.repaired(t, d)
 				drift.do(t, d)
 				d.must("up")
 				drift.repaired(t, d)
@@ -184,15 +181,24 @@ func serverDrifts() []drift {
 				assert.Equal(t, "on", ask[string](t, d.session(t, d.logins["app"]), "SHOW ssl"))
 			},
 		},
-		{"the container taken off its network", disconnect, "", isReached},
-		{"the database network deleted", deleteNetwork, "", isReached},
+		{"the container taken off its network", disconnect, "database-server-container", isReached},
+		{"the database network deleted", deleteNetwork, "database-server-network", isReached},
 		{
 			"the container stopped",
 			func(t *testing.T, d *drifting) {
 				require.NoError(t, d.docker.ContainerStop(t.Context(), d.config().Server.Name, container.StopOptions{}))
-			}, "", everythingWorks,
+			}, "database-server-container", everythingWorks,
 		},
-		{"the container removed", removeContainer, "", everythingWorks},
+		{"the container removed", removeContainer, "database-server-container", everythingWorks},
+		{
+			"the container and both networks removed",
+			func(t *testing.T, d *drifting) {
+				removeContainer(t, d)
+				for _, name := range []string{d.config().Network.Name, d.config().Network.AdminName} {
+					require.NoError(t, d.docker.NetworkRemove(t.Context(), name))
+				}
+			}, "database-server-network", isReached,
+		},
 	}
 }
 
@@ -253,7 +259,7 @@ func isReached(t *testing.T, d *drifting) {
 	client := d.start(t, neighbour{network: d.config().Network.Name, command: idle})
 	said, code := execIn(t, d.docker, client, "postgres", "pg_isready", "-h", "db")
 	assert.Zero(t, code, said)
-	require.NoError(t, d.docker.ContainerRemove(t.Context(), client, container.RemoveOptions{Force: true}))
+	d.stop(t, client) // or the network cannot be removed
 }
 
 // TestEndToEndDriftInMemory: data in memory is gone with the container, and
