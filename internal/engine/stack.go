@@ -136,6 +136,10 @@ func (s *Stack) selectStack(ctx context.Context) error {
 		}
 	}
 	s.auto, err = auto.NewStack(ctx, s.Config.Name, s.workspace)
+	if auto.IsCreateStack409Error(err) { // made meanwhile: by another run, or by what a killed one has left
+		s.exists = true
+		s.auto, err = auto.SelectStack(ctx, s.Config.Name, s.workspace)
+	}
 	return err
 }
 
@@ -162,8 +166,22 @@ type Options struct {
 	Out io.Writer
 }
 
-// run runs an operation with a listener for its events and sums them up.
-func (s *Stack) run(watch Watch, operation func(chan<- events.EngineEvent) error) (Result, error) {
+// run runs an operation and sums it up. An engine that was started before, and
+// took the lock after this run had looked for one, is waited for.
+func (s *Stack) run(ctx context.Context, watch Watch, operation func(chan<- events.EngineEvent) error) (Result, error) {
+	for {
+		summary, err := s.attempt(watch, operation)
+		if _, local := s.stateFile(); !local || !auto.IsConcurrentUpdateError(err) {
+			return summary.result, s.explain(err, summary)
+		}
+		if err := s.releaseStaleLock(ctx); err != nil {
+			return summary.result, err
+		}
+	}
+}
+
+// attempt runs an operation with a listener for its events.
+func (s *Stack) attempt(watch Watch, operation func(chan<- events.EngineEvent) error) (*summary, error) {
 	channel := make(chan events.EngineEvent)
 	summary := newSummary(s.Config.Name)
 	listening, ended := make(chan struct{}), make(chan struct{})
@@ -189,7 +207,7 @@ func (s *Stack) run(watch Watch, operation func(chan<- events.EngineEvent) error
 	close(ended)
 	<-listening
 	summary.result.Seconds = time.Since(started).Seconds()
-	return summary.result, s.explain(err, summary)
+	return summary, err
 }
 
 // Up makes reality what the program declares.
@@ -197,7 +215,7 @@ func (s *Stack) Up(ctx context.Context, options Options, watch Watch) (Result, e
 	// The Automation API asks for outputs and history afterwards; nobody reads them here.
 	s.cli.known["stack output"], s.cli.known["stack history"] = "{}", "[]"
 	defer delete(s.cli.known, "stack output")
-	return s.run(watch, func(channel chan<- events.EngineEvent) error {
+	return s.run(ctx, watch, func(channel chan<- events.EngineEvent) error {
 		opts := []optup.Option{optup.EventStreams(channel), optup.SuppressOutputs(), optup.SuppressProgress(), optup.ProgressStreams(writers(options.Out)...)}
 		if options.Refresh {
 			opts = append(opts, optup.Refresh())
@@ -212,7 +230,7 @@ func (s *Stack) Up(ctx context.Context, options Options, watch Watch) (Result, e
 
 // Preview says what Up would do.
 func (s *Stack) Preview(ctx context.Context, options Options, watch Watch) (Result, error) {
-	return s.run(watch, func(channel chan<- events.EngineEvent) error {
+	return s.run(ctx, watch, func(channel chan<- events.EngineEvent) error {
 		opts := []optpreview.Option{optpreview.EventStreams(channel), optpreview.SuppressProgress(), optpreview.ProgressStreams(writers(options.Out)...)}
 		if options.Refresh {
 			opts = append(opts, optpreview.Refresh())
@@ -225,7 +243,7 @@ func (s *Stack) Preview(ctx context.Context, options Options, watch Watch) (Resu
 // Refresh makes the state what reality is; what it had to change is drift.
 func (s *Stack) Refresh(ctx context.Context, options Options, watch Watch) (Result, error) {
 	s.cli.known["stack history"] = "[]"
-	return s.run(watch, func(channel chan<- events.EngineEvent) error {
+	return s.run(ctx, watch, func(channel chan<- events.EngineEvent) error {
 		opts := []optrefresh.Option{optrefresh.EventStreams(channel), optrefresh.SuppressProgress(), optrefresh.ProgressStreams(writers(options.Out)...)}
 		if len(options.Targets) > 0 {
 			opts = append(opts, optrefresh.Target(options.Targets))
@@ -239,7 +257,7 @@ func (s *Stack) Refresh(ctx context.Context, options Options, watch Watch) (Resu
 func (s *Stack) Down(ctx context.Context, options Options, watch Watch) (Result, error) {
 	s.cli.known["stack history"] = "[]"
 	s.cli.extra["destroy"] = []string{"--exclude-protected"}
-	return s.run(watch, func(channel chan<- events.EngineEvent) error {
+	return s.run(ctx, watch, func(channel chan<- events.EngineEvent) error {
 		_, err := s.auto.Destroy(ctx, optdestroy.EventStreams(channel), optdestroy.SuppressProgress(), optdestroy.ProgressStreams(writers(options.Out)...))
 		return err
 	})
