@@ -134,15 +134,16 @@ func registerRoles(s *stages, name string, plan Plan, which func(Role) bool) err
 		}
 		args := &postgresql.RoleArgs{
 			Name: pulumi.String(role.Name), Login: pulumi.Bool(role.Login), Roles: pulumi.ToStringArray(role.MemberOf),
+			// What a role has not is declared too: a refresh compares only what is.
+			Superuser: pulumi.Bool(false), CreateRole: pulumi.Bool(false), CreateDatabase: pulumi.Bool(role.CreateDatabase),
+			Replication: pulumi.Bool(false), BypassRowLevelSecurity: pulumi.Bool(false),
+			Inherit: pulumi.Bool(true), ConnectionLimit: pulumi.Int(-1),
 		}
 		if role.Verifier != "" {
 			args.Password = pulumi.ToSecret(pulumi.String(role.Verifier)).(pulumi.StringOutput)
 		}
 		if role.AssumeRole != "" {
 			args.AssumeRole = pulumi.String(role.AssumeRole)
-		}
-		if role.CreateDatabase {
-			args.CreateDatabase = pulumi.Bool(true)
 		}
 		row := "role " + role.Name
 		resource, err := postgresql.NewRole(s.ctx, name+"-role-"+role.Name, args, s.options(row, s.args.PostgreSQL)...)

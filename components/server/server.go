@@ -47,7 +47,7 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 	if err != nil {
 		return nil, err
 	}
-	server.Container, err = registerContainer(ctx, name, plan, pulumi.Parent(server), pulumi.Provider(args.Docker), pulumi.DependsOn(needs))
+	server.Container, err = registerContainer(ctx, name, plan, needs, pulumi.Parent(server), pulumi.Provider(args.Docker), pulumi.DependsOn(needs.others))
 	if err != nil {
 		return nil, fmt.Errorf("container: %w", err)
 	}
@@ -61,8 +61,13 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 	return server, ctx.RegisterResourceOutputs(server, pulumi.Map{"version": server.Version})
 }
 
-// registerNeeds registers what the container cannot start without.
-func registerNeeds(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
+// needs are what the container cannot start without.
+type needs struct {
+	internal, admin *docker.Network
+	others          []pulumi.Resource
+}
+
+func registerNeeds(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOption) (*needs, error) {
 	image, err := docker.NewRemoteImage(ctx, name+"-image", &docker.RemoteImageArgs{
 		Name: pulumi.String(plan.Image), KeepLocally: pulumi.Bool(true),
 	}, opts...)
@@ -88,12 +93,13 @@ func registerNeeds(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.R
 	if err != nil {
 		return nil, fmt.Errorf("admin network: %w", err)
 	}
-	needs := []pulumi.Resource{image, internal, admin}
+	needs := &needs{internal: internal, admin: admin, others: []pulumi.Resource{image}}
 	if plan.Stack.Storage.Type == config.Tmpfs {
 		return needs, nil
 	}
 	volume, err := registerVolume(ctx, name, plan.Stack, opts...)
-	return append(needs, volume), err
+	needs.others = append(needs.others, volume)
+	return needs, err
 }
 
 // registerVolume registers the data's volume. Editing the labels or driver
@@ -123,7 +129,7 @@ func registerVolume(ctx *pulumi.Context, name string, stack *config.Stack, opts 
 	return volume, nil
 }
 
-func registerContainer(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOption) (*docker.Container, error) {
+func registerContainer(ctx *pulumi.Context, name string, plan Plan, needs *needs, opts ...pulumi.ResourceOption) (*docker.Container, error) {
 	server, check := plan.Stack.Server, plan.Stack.Server.HealthCheck
 	args := &docker.ContainerArgs{
 		Name:     pulumi.String(server.Name),
@@ -147,14 +153,16 @@ func registerContainer(ctx *pulumi.Context, name string, plan Plan, opts ...pulu
 		LogOpts: pulumi.StringMap{
 			"max-size": pulumi.Sprintf("%dk", int(server.Log.MaxSize)/1024), "max-file": pulumi.String(strconv.Itoa(server.Log.MaxFiles)),
 		},
+		// By the networks' own names, so that a network is replaced only after
+		// the container on it is deleted.
 		// Both have aliases: a refresh by the published plugin matches the two by
 		// position, though they are a set, and would give one the other's.
 		NetworksAdvanced: docker.ContainerNetworksAdvancedArray{
 			docker.ContainerNetworksAdvancedArgs{
-				Name: pulumi.String(plan.Stack.Network.AdminName), Aliases: pulumi.ToStringArray([]string{server.Name}),
+				Name: needs.admin.Name, Aliases: pulumi.ToStringArray([]string{server.Name}),
 			},
 			docker.ContainerNetworksAdvancedArgs{
-				Name: pulumi.String(plan.Stack.Network.Name), Aliases: pulumi.ToStringArray([]string{plan.Stack.Network.Alias}),
+				Name: needs.internal.Name, Aliases: pulumi.ToStringArray([]string{plan.Stack.Network.Alias}),
 			},
 		},
 		Ports: docker.ContainerPortArray{docker.ContainerPortArgs{

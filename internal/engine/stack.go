@@ -50,11 +50,11 @@ type Stack struct {
 
 // Open prepares a stack whose state is kept.
 func Open(ctx context.Context, project *Project, stack *config.Stack, tools Tools) (*Stack, error) {
-	backend, err := project.backend()
+	env, err := project.passphrase(stack) // without which nothing is made
 	if err != nil {
 		return nil, err
 	}
-	env, err := project.passphrase(stack)
+	backend, err := project.backend()
 	if err != nil {
 		return nil, err
 	}

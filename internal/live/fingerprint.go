@@ -10,9 +10,7 @@ import (
 
 	"github.com/docker/docker/client"
 
-	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/dockerengine"
-	"github.com/witchcityrope/database/internal/password"
 )
 
 //go:embed fingerprint.sql
@@ -22,20 +20,20 @@ var fingerprintQuery string
 // changed by hand. Equal fingerprints mean that a refresh would find nothing;
 // different ones, that something changed, if only a table that a migration
 // made. It costs two queries and a few requests, where a refresh costs seconds.
-func Fingerprint(ctx context.Context, engine client.APIClient, stack *config.Stack, derivation *password.Derivation) (string, error) {
+func (s Server) Fingerprint(ctx context.Context) (string, error) {
 	parts := []any{}
 	add := func(part any, err error) error {
 		parts = append(parts, part)
 		return err
 	}
 	for _, look := range []func() error{
-		func() error { return add(containerPart(ctx, engine, stack.Server.Name)) },
-		func() error { return add(networkPart(ctx, engine, stack.Network.Name)) },
-		func() error { return add(networkPart(ctx, engine, stack.Network.AdminName)) },
-		func() error { return add(catalogPart(ctx, stack, derivation, stack.Database.Name)) },
+		func() error { return add(containerPart(ctx, s.Engine, s.Container)) },
+		func() error { return add(networkPart(ctx, s.Engine, s.Stack.Network.Name)) },
+		func() error { return add(networkPart(ctx, s.Engine, s.Stack.Network.AdminName)) },
+		func() error { return add(s.catalogPart(ctx)) },
 	} {
 		if err := look(); err != nil {
-			return "", fmt.Errorf("fingerprint of stack %s: %w", stack.Name, err)
+			return "", fmt.Errorf("fingerprint of stack %s: %w", s.Stack.Name, err)
 		}
 	}
 	text, err := json.Marshal(parts)
@@ -66,8 +64,8 @@ func networkPart(ctx context.Context, engine client.APIClient, name string) (any
 	return []any{found.ID, found.Internal, found.Options, found.IPAM, found.Labels}, nil
 }
 
-func catalogPart(ctx context.Context, stack *config.Stack, derivation *password.Derivation, database string) (any, error) {
-	connection, err := Superuser(ctx, stack, derivation, database)
+func (s Server) catalogPart(ctx context.Context) (any, error) {
+	connection, err := s.Superuser(ctx, s.Stack.Database.Name)
 	if err != nil {
 		return nil, err
 	}

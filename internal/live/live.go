@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/docker/docker/client"
@@ -43,18 +44,26 @@ func Container(ctx context.Context, engine client.ContainerAPIClient, ref string
 	}
 }
 
-// Superuser opens a session as a container stack's superuser with the password
-// of the present generation or the one before. A server that is starting is
-// waited for.
-func Superuser(ctx context.Context, stack *config.Stack, derivation *password.Derivation, database string) (*pgx.Conn, error) {
-	return login(ctx, stack, derivation, database, stack.Access.Generation, stack.Access.Generation-1)
+// Server is a container stack's server as it is, which may not yet be what the
+// stack file says.
+type Server struct {
+	Engine client.APIClient
+	// Container is the name or id of the server's container.
+	Container  string
+	Stack      *config.Stack
+	Derivation *password.Derivation
+}
+
+// Superuser opens a session as the superuser with the password of the present
+// generation or the one before. A server that is starting is waited for.
+func (s Server) Superuser(ctx context.Context, database string) (*pgx.Conn, error) {
+	return s.login(ctx, database, s.Stack.Access.Generation, s.Stack.Access.Generation-1)
 }
 
 // Ours says whether a running server's superuser has a password of this
 // stack's root secret, if only the one that a new cluster is made with.
-func Ours(ctx context.Context, stack *config.Stack, derivation *password.Derivation) (bool, error) {
-	connection, err := login(ctx, stack, derivation, "postgres",
-		stack.Access.Generation, stack.Access.Generation-1, password.BootstrapGeneration)
+func (s Server) Ours(ctx context.Context) (bool, error) {
+	connection, err := s.login(ctx, "postgres", s.Stack.Access.Generation, s.Stack.Access.Generation-1, password.BootstrapGeneration)
 	if refused(err) {
 		return false, nil
 	}
@@ -64,29 +73,56 @@ func Ours(ctx context.Context, stack *config.Stack, derivation *password.Derivat
 	return true, connection.Close(ctx)
 }
 
-func login(ctx context.Context, stack *config.Stack, derivation *password.Derivation, database string, generations ...int) (*pgx.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(stack.Server.ReadyTimeout))
+func (s Server) login(ctx context.Context, database string, generations ...int) (*pgx.Conn, error) {
+	host, port, err := s.Address(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(s.Stack.Server.ReadyTimeout))
 	defer cancel()
+	username := s.Stack.Target.Username
 	for {
 		var err error
 		for _, generation := range generations {
 			var connection *pgx.Conn
-			if connection, err = connect(ctx, stack, derivation.Password(stack.Target.Username, generation), database); err == nil {
+			if connection, err = connect(ctx, host, port, username, s.Derivation.Password(username, generation), database); err == nil {
 				return connection, nil
 			}
 			if !refused(err) {
 				break
 			}
 		}
+		if wrongPassword(err) {
+			return nil, fmt.Errorf("superuser %s of stack %s at %s:%d: neither the current password nor an earlier one is right: %w. "+
+				"Was the root secret changed, or did somebody change the password by hand? Use the root secret that the data was made with, "+
+				"or give the role its password back from inside the server: docker exec -it --user postgres %s psql --username %[1]s",
+				username, s.Stack.Name, host, port, err, s.Stack.Server.Name)
+		}
 		if refused(err) {
-			return nil, fmt.Errorf("superuser %s of stack %s: %w", stack.Target.Username, stack.Name, err)
+			return nil, fmt.Errorf("superuser %s of stack %s: %w", username, s.Stack.Name, err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("server of stack %s at %s:%d: %w", stack.Name, stack.Host(), stack.Port(), err)
+			return nil, fmt.Errorf("server of stack %s at %s:%d: %w", s.Stack.Name, host, port, err)
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
+}
+
+// Address is where the container is published: until the next up, that is
+// where it was declared before.
+func (s Server) Address(ctx context.Context) (host string, port int, err error) {
+	found, ok, err := dockerengine.Container(ctx, s.Engine, s.Container)
+	if err != nil || !ok {
+		return s.Stack.Host(), s.Stack.Port(), err
+	}
+	for _, bindings := range found.HostConfig.PortBindings {
+		for _, binding := range bindings {
+			port, err := strconv.Atoi(binding.HostPort)
+			return binding.HostIP, port, err
+		}
+	}
+	return s.Stack.Host(), s.Stack.Port(), nil
 }
 
 // refused says whether the server answered, and did not want us.
@@ -95,11 +131,16 @@ func refused(err error) bool {
 	return errors.As(err, &answer) && answer.Code != "57P03" // cannot_connect_now: starting up
 }
 
-func connect(ctx context.Context, stack *config.Stack, secret, database string) (*pgx.Conn, error) {
+func wrongPassword(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code == "28P01" // invalid_password
+}
+
+func connect(ctx context.Context, host string, port int, username, secret, database string) (*pgx.Conn, error) {
 	// Encrypted where the server can; not verified, so that a replaced
 	// certificate can be found and repaired (see the superuser's login in components/database).
 	settings, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=prefer application_name=wcrdb",
-		stack.Host(), stack.Port(), stack.Target.Username, database))
+		host, port, username, database))
 	if err != nil {
 		return nil, err
 	}

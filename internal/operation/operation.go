@@ -18,7 +18,6 @@ import (
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/engine"
-	"github.com/witchcityrope/database/internal/live"
 	"github.com/witchcityrope/database/internal/password"
 )
 
@@ -109,8 +108,14 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 			return Report{}, err
 		}
 		repair.refresh = false
+	case repair.moved:
+		if err := o.upAfter(ctx, stack, repair.replace, withoutServer...); err != nil {
+			return Report{}, err
+		}
+		repair.refresh, repair.replace = true, nil
 	case repair.unencrypted:
-		if err := o.encrypt(ctx, stack); err != nil {
+		o.Report("TLS was switched off in the server: it is switched on before anything else is looked at")
+		if err := o.upAfter(ctx, stack, nil, withoutTLS...); err != nil {
 			return Report{}, err
 		}
 		repair.refresh = true
@@ -131,17 +136,16 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 	if err := o.readOutputs(ctx, stack, &report); err != nil {
 		return report, err
 	}
-	return report, o.remember(ctx, derivation)
+	return report, o.remember(ctx, stack, derivation)
 }
 
-// encrypt switches TLS on again, with the files that it needs, before anything
-// is looked at through it.
-func (o *Operation) encrypt(ctx context.Context, stack *engine.Stack) error {
-	o.Report("TLS was switched off in the server: it is switched on before anything else is looked at")
-	if _, err := o.refreshOnly(ctx, stack, withoutTLS...); err != nil {
+// upAfter brings up what can be without a look at the rest, which can then be
+// looked at.
+func (o *Operation) upAfter(ctx context.Context, stack *engine.Stack, replace []string, plugins ...string) error {
+	if _, err := o.refreshOnly(ctx, stack, plugins...); err != nil {
 		return err
 	}
-	_, err := stack.Up(ctx, engine.Options{}, o.Watch)
+	_, err := stack.Up(ctx, engine.Options{Replace: replace}, o.Watch)
 	return err
 }
 
@@ -205,7 +209,7 @@ func (o *Operation) Refresh(ctx context.Context) (report Report, err error) {
 		}
 		report.StandIns, report.Image = tools.standIns, tools.image
 		switch {
-		case found.gone:
+		case found.gone, found.moved:
 			report.Result, err = o.refreshOnly(ctx, stack, withoutServer...)
 		case found.unencrypted:
 			o.Report("TLS was switched off in the server: roles and grants cannot be looked at before the next up")
@@ -315,7 +319,8 @@ func (o *Operation) drifted(ctx context.Context, stack *engine.Stack, derivation
 	if err != nil || len(state.Resources()) == 0 || o.config.Target.Type != config.Container {
 		return false, err
 	}
-	if _, running := state.Find(containerType); !running {
+	container, running := state.Find(containerType)
+	if !running {
 		return false, nil // nothing to look at before it is made
 	}
 	remembered, err := os.ReadFile(o.fingerprintFile())
@@ -325,7 +330,7 @@ func (o *Operation) drifted(ctx context.Context, stack *engine.Stack, derivation
 	if err != nil {
 		return false, err
 	}
-	present, err := live.Fingerprint(ctx, o.docker, o.config, derivation)
+	present, err := o.recovery(stack, derivation).server(string(container.ID)).Fingerprint(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -333,11 +338,11 @@ func (o *Operation) drifted(ctx context.Context, stack *engine.Stack, derivation
 }
 
 // remember notes what a run has left.
-func (o *Operation) remember(ctx context.Context, derivation *password.Derivation) error {
+func (o *Operation) remember(ctx context.Context, stack *engine.Stack, derivation *password.Derivation) error {
 	if o.config.Target.Type != config.Container {
 		return nil
 	}
-	present, err := live.Fingerprint(ctx, o.docker, o.config, derivation)
+	present, err := o.recovery(stack, derivation).server(o.config.Server.Name).Fingerprint(ctx)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ const (
 	volumeType    = "docker:index/volume:Volume"
 	networkType   = "docker:index/network:Network"
 	roleType      = "postgresql:index/role:Role"
+	providerType  = "pulumi:providers:pgserver"
 	settingType   = "pgserver:index:SystemSetting"
 )
 
@@ -48,7 +49,15 @@ type finding struct {
 	// unencrypted: TLS is declared and off, so that the postgresql plugin, which
 	// demands it, cannot look at anything.
 	unencrypted bool
-	drift       []engine.Change // what the engine cannot find any more
+	// moved: the plugins look for the server where the container is not yet
+	// published, because a run that moves it did not come to its end.
+	moved bool
+	drift []engine.Change // what the engine cannot find any more
+}
+
+// server is the one in a container, by name or id.
+func (r *recovery) server(container string) live.Server {
+	return live.Server{Engine: r.docker, Container: container, Stack: r.stack.Config, Derivation: r.derivation}
 }
 
 // recover looks and repairs, in the order in which the one needs the other.
@@ -77,7 +86,10 @@ func (r *recovery) recover(ctx context.Context) (finding, error) {
 	if err := r.revive(ctx, declared, &found); err != nil || found.gone {
 		return found, err
 	}
-	if found.unencrypted, err = r.unencrypted(ctx, state); err != nil {
+	if found.moved, err = r.moved(ctx, state, string(declared.ID)); err != nil {
+		return found, err
+	}
+	if found.unencrypted, err = r.unencrypted(ctx, state, string(declared.ID)); err != nil {
 		return found, err
 	}
 	attached, err := r.attached(ctx)
@@ -141,7 +153,7 @@ func (r *recovery) checkOwner(ctx context.Context, name string) error {
 	if err := r.docker.ContainerStart(ctx, found.ID, container.StartOptions{}); err != nil {
 		return fmt.Errorf("container %s, which the state does not know, cannot be started to see whose it is: %w", name, err)
 	}
-	ours, err := live.Ours(ctx, r.stack.Config, r.derivation)
+	ours, err := r.server(name).Ours(ctx)
 	if err != nil {
 		return fmt.Errorf("container %s, which the state does not know: %w", name, err)
 	}
@@ -216,7 +228,7 @@ func (r *recovery) revive(ctx context.Context, declared apitype.ResourceV3, foun
 		return nil
 	}
 	if state == live.Running {
-		lost, err := r.emptied(ctx)
+		lost, err := r.emptied(ctx, string(declared.ID))
 		if err != nil || !lost {
 			return err
 		}
@@ -230,15 +242,25 @@ func (r *recovery) revive(ctx context.Context, declared apitype.ResourceV3, foun
 	return r.stack.Edit(ctx, forget(declared.URN, true))
 }
 
+// moved says whether the state's plugins and the container differ in where the server is.
+func (r *recovery) moved(ctx context.Context, state *engine.State, container string) (bool, error) {
+	provider, known := state.Find(providerType)
+	if !known {
+		return false, nil
+	}
+	host, port, err := r.server(container).Address(ctx)
+	return fmt.Sprint(provider.Inputs["host"], provider.Inputs["port"]) != fmt.Sprint(host, port), err
+}
+
 // unencrypted says whether TLS was on and is off.
-func (r *recovery) unencrypted(ctx context.Context, state *engine.State) (bool, error) {
+func (r *recovery) unencrypted(ctx context.Context, state *engine.State, container string) (bool, error) {
 	made := slices.ContainsFunc(state.Resources(), func(r apitype.ResourceV3) bool {
 		return r.Type == settingType && r.Inputs["name"] == "ssl"
 	})
 	if !made || !r.stack.Config.TLS.Enabled {
 		return false, nil
 	}
-	connection, err := live.Superuser(ctx, r.stack.Config, r.derivation, "postgres")
+	connection, err := r.server(container).Superuser(ctx, "postgres")
 	if err != nil {
 		return false, err
 	}
@@ -249,8 +271,8 @@ func (r *recovery) unencrypted(ctx context.Context, state *engine.State) (bool, 
 
 // emptied says whether a running server has lost what was declared in it: it
 // then has its first password again, or no such database.
-func (r *recovery) emptied(ctx context.Context) (bool, error) {
-	connection, err := live.Superuser(ctx, r.stack.Config, r.derivation, r.stack.Config.Database.Name)
+func (r *recovery) emptied(ctx context.Context, container string) (bool, error) {
+	connection, err := r.server(container).Superuser(ctx, r.stack.Config.Database.Name)
 	if err == nil {
 		return false, connection.Close(ctx)
 	}
@@ -404,7 +426,7 @@ func (r *recovery) removeNetwork(ctx context.Context, name string) (bool, error)
 // role is new and owns nothing: it is dropped. If it owns something after all,
 // it is renamed, as the resource SetAside does, and PutBack merges the two.
 func (r *recovery) setAside(ctx context.Context, role string) error {
-	connection, err := live.Superuser(ctx, r.stack.Config, r.derivation, r.stack.Config.Database.Name)
+	connection, err := r.server(r.stack.Config.Server.Name).Superuser(ctx, r.stack.Config.Database.Name)
 	if err != nil {
 		return err
 	}

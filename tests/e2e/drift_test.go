@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,20 +79,41 @@ func refused(client, query string) func(t *testing.T, d *drifting) {
 func TestEndToEndDrift(t *testing.T) {
 	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
 		d := newDrifting(t, "dev", plugins)
-		for _, drift := range append(sqlDrifts(), serverDrifts()...) {
+		inside := append(sqlDrifts(), fileDrifts()...)
+		for _, drift := range slices.Concat(inside, serverDrifts()) {
 			d.step(drift.what, func(t *testing.T) {
 				drift.do(t, d)
 				d.fails(7, []string{drift.found}, "refresh", "--expect-no-changes")
 				d.must("up")
 				drift.repaired(t, d)
+			})
+		}
+		for _, drift := range serverDrifts() {
+			d.step(drift.what+", no refresh", func(t *testing.T) {
 				drift.do(t, d)
 				d.must("up")
 				drift.repaired(t, d)
-				d.must("refresh", "--expect-no-changes")
-				assert.Equal(t, 1, ask[int](t, d.session(t, d.logins["app"]), "SELECT count(*) FROM public.things"), "data")
+				d.keepsThings(t)
 			})
 		}
+		d.step("everything inside the server at once, no refresh", func(t *testing.T) {
+			for _, drift := range inside {
+				drift.do(t, d)
+			}
+			d.must("up")
+			for _, drift := range inside {
+				drift.repaired(t, d)
+			}
+			d.keepsThings(t)
+		})
+		d.step("no drift", func(t *testing.T) { d.unchanged() })
 	})
+}
+
+// keepsThings demands that no data was lost.
+func (d *drifting) keepsThings(t *testing.T) {
+	t.Helper()
+	assert.Equal(t, 1, ask[int](t, d.session(t, d.logins["app"]), "SELECT count(*) FROM public.things"))
 }
 
 func sqlDrifts() []drift {
@@ -127,15 +149,6 @@ func sqlDrifts() []drift {
 			"role dropped", sql("DROP OWNED BY witchcityrope_readonly", "DROP ROLE witchcityrope_readonly"), role + "witchcityrope_readonly",
 			works("readonly", "SELECT FROM public.things"),
 		},
-		{
-			"schema public dropped and made anew, as staging is reset",
-			func(t *testing.T, d *drifting) {
-				session := d.session(t, d.logins["migrator"])
-				migrate(t, session, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-				d.makeThings(t)
-			},
-			"extension-citext", works("app", "SELECT public.uuid_generate_v4() FROM public.things"),
-		},
 	}
 }
 
@@ -153,15 +166,17 @@ func inData(command string, args ...string) func(t *testing.T, d *drifting) {
 	}
 }
 
-func serverDrifts() []drift {
-	everythingWorks := func(t *testing.T, d *drifting) {
-		for client, login := range d.logins {
-			session, err := d.open(login.URI)
-			if assert.NoError(t, err, client) {
-				assert.NoError(t, session.Close(context.Background()))
-			}
+// everythingWorks: every client can log in.
+func everythingWorks(t *testing.T, d *drifting) {
+	for client, login := range d.logins {
+		session, err := d.open(login.URI)
+		if assert.NoError(t, err, client) {
+			assert.NoError(t, session.Close(context.Background()))
 		}
 	}
+}
+
+func fileDrifts() []drift {
 	return []drift{
 		{
 			"a line in pg_hba.conf that trusts everybody", inData(`{ echo 'host all all all trust'; cat pg_hba.conf; } > edited && mv edited pg_hba.conf`),
@@ -180,6 +195,20 @@ func serverDrifts() []drift {
 				everythingWorks(t, d)
 				assert.Equal(t, "on", ask[string](t, d.session(t, d.logins["app"]), "SHOW ssl"))
 			},
+		},
+	}
+}
+
+func serverDrifts() []drift {
+	return []drift{
+		{
+			"schema public dropped and made anew, as staging is reset",
+			func(t *testing.T, d *drifting) {
+				session := d.session(t, d.logins["migrator"])
+				migrate(t, session, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+				d.makeThings(t)
+			},
+			"extension-citext", works("app", "SELECT public.uuid_generate_v4() FROM public.things"),
 		},
 		{"the container taken off its network", disconnect, "database-server-container", isReached},
 		{"the database network deleted", deleteNetwork, "database-server-network", isReached},

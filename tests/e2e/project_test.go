@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,7 +107,7 @@ func (p *project) environment() {
 	}
 	tmp := p.tmp()
 	require.NoError(p.t, os.Mkdir(tmp, 0o700))
-	p.env = append(p.env, "TMPDIR="+tmp, "PULUMI_CREDENTIALS_PATH="+filepath.Join(p.dir, "no-login"))
+	p.env = append(p.env, "TMPDIR="+tmp, "PULUMI_CREDENTIALS_PATH="+p.t.TempDir())
 }
 
 // tmp is where wcrdb makes its temporary files.
@@ -229,11 +228,11 @@ func (r result) String() string {
 
 // command is a run of wcrdb on the stack.
 func (p *project) command(ctx context.Context, args ...string) *exec.Cmd {
-	args = append(args, "--project", p.dir, "--stack", p.stack, "--plugins", string(p.plugins))
+	flags := []string{"--project", p.dir, "--stack", p.stack, "--plugins", string(p.plugins)}
 	if p.config().Storage.Protect {
-		args = append(args, "--stand-ins")
+		flags = append(flags, "--stand-ins")
 	}
-	command := exec.CommandContext(ctx, wcrdb, args...)
+	command := exec.CommandContext(ctx, wcrdb, append(flags, args...)...)
 	command.Dir, command.Env = p.dir, p.env
 	return command
 }
@@ -312,17 +311,6 @@ func (p *project) outputs(flags ...string) map[string]any {
 	done := p.must(append([]string{"outputs", "--json"}, flags...)...)
 	require.NoError(p.t, json.Unmarshal([]byte(done.stdout), &outputs))
 	return outputs
-}
-
-// changed names the resources of a report by operation.
-func changed(report operation.Report, operation string) []string {
-	names := map[string]bool{}
-	for _, change := range report.Changes {
-		if change.Operation == operation {
-			names[change.Name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
 }
 
 // noTemporaryFiles demands that wcrdb has removed what it made for itself.

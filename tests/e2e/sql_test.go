@@ -38,13 +38,20 @@ func (p *project) connections() map[string]connection {
 }
 
 // open opens a session as a client is told to: by its URI, with the CA that wcrdb wrote.
-func (p *project) open(uri string) (*pgx.Conn, error) {
+func (p *project) open(uri string) (*pgx.Conn, error) { return p.openAs(uri, "") }
+
+// openAs opens a session with a server that has to prove that it has a name;
+// that of the URI if empty.
+func (p *project) openAs(uri, name string) (*pgx.Conn, error) {
 	if _, err := os.Stat(p.local("ca.crt")); err == nil {
 		uri += "&sslrootcert=" + p.local("ca.crt")
 	}
 	settings, err := pgx.ParseConfig(uri)
 	if err != nil {
 		return nil, err
+	}
+	if name != "" {
+		settings.TLSConfig.ServerName = name
 	}
 	settings.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	return pgx.ConnectConfig(context.Background(), settings)
@@ -59,10 +66,16 @@ func (p *project) session(t testing.TB, c connection) *pgx.Conn {
 	return session
 }
 
+// server is the one that the stack has now.
+func (p *project) server() live.Server {
+	p.t.Helper()
+	return live.Server{Engine: p.docker, Container: p.config().Server.Name, Stack: p.config(), Derivation: p.derivation()}
+}
+
 // superuser opens a session as the superuser of the stack.
 func (p *project) superuser(t testing.TB, database string) *pgx.Conn {
 	t.Helper()
-	session, err := live.Superuser(t.Context(), p.config(), p.derivation(), database)
+	session, err := p.server().Superuser(t.Context(), database)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = session.Close(context.Background()) }) // the server may have gone before it
 	return session
@@ -71,7 +84,7 @@ func (p *project) superuser(t testing.TB, database string) *pgx.Conn {
 // sudo runs statements as the superuser in the stack's database.
 func (p *project) sudo(t testing.TB, statements ...string) {
 	t.Helper()
-	session, err := live.Superuser(t.Context(), p.config(), p.derivation(), p.config().Database.Name)
+	session, err := p.server().Superuser(t.Context(), p.config().Database.Name)
 	require.NoError(t, err)
 	defer session.Close(context.Background())
 	for _, statement := range statements {
