@@ -136,6 +136,10 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 	if err := o.readOutputs(ctx, stack, &report); err != nil {
 		return report, err
 	}
+	if repair.refresh && len(result.Changes) > 0 {
+		// One drift can hide another: the next run looks again.
+		return report, o.forgetFingerprint()
+	}
 	return report, o.remember(ctx, stack, derivation)
 }
 

@@ -31,6 +31,10 @@ type drift struct {
 	repaired func(t *testing.T, d *drifting)
 }
 
+// loginTaken hides a changed password from the plugin, which does not read
+// that of a role that cannot log in.
+const loginTaken = "login taken"
+
 // drifting is a stack that somebody works on by hand. It has a table of a
 // migration, public.things, with one row.
 type drifting struct {
@@ -97,6 +101,7 @@ func TestEndToEndDrift(t *testing.T) {
 			})
 		}
 		d.step("everything inside the server at once, no refresh", func(t *testing.T) {
+			inside = slices.DeleteFunc(inside, func(drift drift) bool { return drift.what == loginTaken })
 			for _, drift := range inside {
 				drift.do(t, d)
 			}
@@ -122,7 +127,7 @@ func sqlDrifts() []drift {
 	return []drift{
 		{"password of a role changed", sql("ALTER ROLE " + app + " PASSWORD 'changed by hand'"), role + app, works("app", "SELECT 1")},
 		{"right to create roles given", sql("ALTER ROLE " + app + " CREATEROLE"), role + app, refused("app", "CREATE ROLE mine")},
-		{"login taken", sql("ALTER ROLE " + app + " NOLOGIN"), role + app, works("app", "SELECT 1")},
+		{loginTaken, sql("ALTER ROLE " + app + " NOLOGIN"), role + app, works("app", "SELECT 1")},
 		{"membership taken", sql("REVOKE " + rw + " FROM " + app), role + app, works("app", "SELECT FROM public.things")},
 		{"membership given", sql("GRANT " + owner + " TO " + app), role + app, refused("app", "SET ROLE "+owner)},
 		{"usage of a schema revoked", sql("REVOKE USAGE ON SCHEMA public FROM " + rw), "grant-schema-" + rw + "-public", works("app", "SELECT FROM public.things")},
