@@ -104,7 +104,17 @@ func measure(ctx context.Context, plugins string, rounds int, compose *compose) 
 	}
 	defer func() { err = errors.Join(err, stack.close()) }()
 	var cold, unchanged, previews, peer []time.Duration
-	var memory int64
+	// Memory in a round of its own, since watching it takes time.
+	stack.watched = true
+	first, err := stack.cold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stack.watched = false
+	if err := stack.down(ctx); err != nil {
+		return nil, err
+	}
+	memory := first.memory
 	for range rounds {
 		if compose != nil {
 			took, err := compose.cold(ctx)
@@ -118,7 +128,6 @@ func measure(ctx context.Context, plugins string, rounds int, compose *compose) 
 			return nil, err
 		}
 		cold = append(cold, took.time)
-		memory = max(memory, took.memory)
 		again, err := stack.up(ctx)
 		if err != nil {
 			return nil, err

@@ -23,6 +23,7 @@ type stack struct {
 	dir     string
 	binary  string
 	plugins string
+	watched bool // whether memory is watched, which itself takes time
 }
 
 // took is what one command cost.
@@ -77,9 +78,15 @@ func (s *stack) wcrdb(ctx context.Context, args ...string) (took, error) {
 	if err := command.Start(); err != nil {
 		return took{}, err
 	}
-	watched := make(chan int64)
+	watched := make(chan int64, 1)
 	ended := make(chan struct{})
-	go func() { watched <- watchMemory(command.Process.Pid, ended) }()
+	go func() {
+		if !s.watched {
+			watched <- 0
+			return
+		}
+		watched <- watchMemory(command.Process.Pid, ended)
+	}()
 	err := command.Wait()
 	spent := took{time: time.Since(started)}
 	close(ended)
