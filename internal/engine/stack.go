@@ -99,12 +99,15 @@ func open(ctx context.Context, s *Stack, tools Tools, env map[string]string) (*S
 		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION":   "true",
 		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
 	}
+	if os.Getenv("GOGC") == "" { // engine and plugins live for seconds: memory is cheaper than collecting it
+		environment["GOGC"] = "400"
+	}
 	maps.Copy(environment, env)
 	s.cli = &cli{path: tools.CLI, known: map[string]string{}, extra: map[string][]string{}}
 	var err error
 	s.workspace, err = auto.NewLocalWorkspace(ctx,
 		auto.Pulumi(s.cli), auto.WorkDir(s.dir), auto.EnvVars(environment),
-		auto.Program(tools.Program))
+		auto.Program(apart(tools.Program)))
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +115,20 @@ func open(ctx context.Context, s *Stack, tools Tools, env map[string]string) (*S
 		return nil, err
 	}
 	return s, s.releaseStaleLock(ctx)
+}
+
+// apart runs a program on a stack of calls of its own. The state has every
+// resource's whole trace of calls, and is written anew at every step: under the
+// language host's frames the traces would be half of it.
+func apart(program pulumi.RunFunc) pulumi.RunFunc {
+	if program == nil {
+		return nil
+	}
+	return func(ctx *pulumi.Context) error {
+		ended := make(chan error)
+		go func() { ended <- program(ctx) }()
+		return <-ended
+	}
 }
 
 // selectStack finds out whether the stack exists and makes it if not.
