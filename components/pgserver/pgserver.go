@@ -124,6 +124,33 @@ func NewSystemSetting(ctx *pulumi.Context, name string, args *SystemSettingArgs,
 	return &resource, ctx.RegisterResource("pgserver:index:SystemSetting", name, args, &resource, opts...)
 }
 
+// SessionDefault is what a setting is in new sessions of a role, of a database, or of a role in a database.
+type SessionDefault struct{ pulumi.CustomResourceState }
+
+type sessionDefaultArgs struct {
+	Role     *string `pulumi:"role"`
+	Database *string `pulumi:"database"`
+	Name     string  `pulumi:"name"`
+	Value    string  `pulumi:"value"`
+}
+
+// SessionDefaultArgs are the inputs of SessionDefault: a role, a database or both, and a setting.
+type SessionDefaultArgs struct {
+	Role     pulumi.StringPtrInput
+	Database pulumi.StringPtrInput
+	Name     pulumi.StringInput
+	Value    pulumi.StringInput
+}
+
+// ElementType makes SessionDefaultArgs an input.
+func (SessionDefaultArgs) ElementType() reflect.Type { return reflect.TypeFor[sessionDefaultArgs]() }
+
+// NewSessionDefault registers a SessionDefault.
+func NewSessionDefault(ctx *pulumi.Context, name string, args *SessionDefaultArgs, opts ...pulumi.ResourceOption) (*SessionDefault, error) {
+	var resource SessionDefault
+	return &resource, ctx.RegisterResource("pgserver:index:SessionDefault", name, args, &resource, opts...)
+}
+
 // Database is a database that exists; it is never dropped.
 type Database struct{ pulumi.CustomResourceState }
 

@@ -13,15 +13,20 @@ import (
 
 // SQLSTATE codes (manual, appendix A) that decide what happens next.
 const (
-	wrongPassword        = "28P01"
-	refusedByRules       = "28000"
-	unknownDatabase      = "3D000"
-	starting             = "57P03"
-	stopping             = "57P01"
-	crashed              = "57P02"
-	tooManyConnections   = "53300"
-	duplicateDatabase    = "42P04"
-	dependentObjectsLeft = "2BP01"
+	wrongPassword         = "28P01"
+	refusedByRules        = "28000"
+	unknownDatabase       = "3D000"
+	starting              = "57P03"
+	stopping              = "57P01"
+	crashed               = "57P02"
+	tooManyConnections    = "53300"
+	duplicateDatabase     = "42P04"
+	dependentObjectsLeft  = "2BP01"
+	undefinedObject       = "42704"
+	uniqueViolation       = "23505"
+	cannotChangeNow       = "55P02"
+	insufficientPrivilege = "42501"
+	internalError         = "XX000"
 )
 
 func isCode(err error, codes ...string) bool {

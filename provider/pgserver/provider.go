@@ -38,6 +38,7 @@ func newProvider(dial dialer) (p.Provider, error) {
 			infer.Resource(&Superuser{dial}),
 			infer.Resource(&ServerFile{dial}),
 			infer.Resource(&SystemSetting{dial}),
+			infer.Resource(&SessionDefault{dial}),
 			infer.Resource(&Database{dial}),
 			infer.Resource(&SetAside{dial}),
 			infer.Resource(&PutBack{dial}),

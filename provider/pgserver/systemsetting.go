@@ -61,12 +61,20 @@ var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-
 // Check refuses what cannot be the name of a setting.
 func (*SystemSetting) Check(ctx context.Context, request infer.CheckRequest) (infer.CheckResponse[SystemSettingArgs], error) {
 	args, failures, err := infer.DefaultCheck[SystemSettingArgs](ctx, request.NewInputs)
-	if err == nil && len(failures) == 0 && !settingName.MatchString(args.Name) {
-		failures = onlyKnown(request.NewInputs, []p.CheckFailure{{
-			Property: "name", Reason: fmt.Sprintf("%q is not the name of a setting; write it as in postgresql.conf, for example work_mem", args.Name),
-		}})
+	if err == nil && len(failures) == 0 {
+		failures = onlyKnown(request.NewInputs, settingNameFaults(args.Name))
 	}
 	return infer.CheckResponse[SystemSettingArgs]{Inputs: args, Failures: failures}, err
+}
+
+// settingNameFaults refuses what cannot be the name of a setting.
+func settingNameFaults(name string) []p.CheckFailure {
+	if settingName.MatchString(name) {
+		return nil
+	}
+	return []p.CheckFailure{{
+		Property: "name", Reason: fmt.Sprintf("%q is not the name of a setting; write it as in postgresql.conf, for example work_mem", name),
+	}}
 }
 
 // Create makes the setting.
