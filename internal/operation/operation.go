@@ -252,12 +252,15 @@ func (o *Operation) Down(ctx context.Context) (report Report, err error) {
 	return report, err
 }
 
-// settle clears what a killed run has left, and forgets what is gone already:
-// the docker plugin cannot delete it once more.
+// settle makes sure that everything can be deleted, clears what a killed run has
+// left, and forgets what is gone already: the docker plugin cannot delete it once more.
 func (o *Operation) settle(ctx context.Context, stack *engine.Stack, derivation *password.Derivation) error {
 	recovery := o.recovery(stack, derivation)
 	if recovery == nil {
 		return nil
+	}
+	if err := recovery.alone(ctx); err != nil {
+		return err
 	}
 	state, err := stack.State(ctx)
 	if err != nil {

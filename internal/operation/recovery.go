@@ -5,20 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/dockerengine"
 	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/live"
 	"github.com/witchcityrope/database/internal/password"
-	"github.com/witchcityrope/database/internal/postgres"
 )
 
 // Types of the resources that recovery knows.
@@ -101,98 +98,6 @@ func (r *recovery) recover(ctx context.Context) (finding, error) {
 		})
 	}
 	return found, err
-}
-
-// removeOrphans makes room where this stack's container or networks are there
-// and the state does not know them, because it was lost. What is in a volume
-// stays, and is taken over.
-func (r *recovery) removeOrphans(ctx context.Context, state *engine.State) error {
-	known := map[string]bool{}
-	for _, resource := range state.Resources() {
-		name, _ := resource.Inputs["name"].(string)
-		known[string(resource.Type)+" "+name] = true
-	}
-	stack := r.stack.Config
-	for _, orphan := range []struct {
-		resourceType, name string
-		remove             func(context.Context, string) (bool, error)
-	}{
-		{containerType, stack.Server.Name, r.removeContainer},
-		{networkType, stack.Network.Name, r.removeNetwork},
-		{networkType, stack.Network.AdminName, r.removeNetwork},
-	} {
-		if known[orphan.resourceType+" "+orphan.name] {
-			continue
-		}
-		if orphan.resourceType == containerType {
-			if err := r.checkOwner(ctx, orphan.name); err != nil {
-				return err
-			}
-		}
-		removed, err := orphan.remove(ctx, orphan.name)
-		if err != nil {
-			return fmt.Errorf("%s, which the state does not know: %w", orphan.name, err)
-		}
-		if removed {
-			r.report("%s was there and the state did not know it: it is made anew", orphan.name)
-		}
-	}
-	return nil
-}
-
-// checkOwner refuses to touch a container of the same project and stack whose
-// passwords come from another root secret: that of another checkout.
-func (r *recovery) checkOwner(ctx context.Context, name string) error {
-	found, ok, err := dockerengine.Container(ctx, r.docker, name)
-	if err != nil || !ok {
-		return err
-	}
-	if err := r.ours(found.Config.Labels); err != nil {
-		return fmt.Errorf("container %s: %w", name, err)
-	}
-	if err := r.docker.ContainerStart(ctx, found.ID, container.StartOptions{}); err != nil {
-		return fmt.Errorf("container %s, which the state does not know, cannot be started to see whose it is: %w", name, err)
-	}
-	ours, err := r.server(name).Ours(ctx)
-	if err != nil {
-		return fmt.Errorf("container %s, which the state does not know: %w", name, err)
-	}
-	if !ours {
-		return fmt.Errorf("container %s belongs to another checkout: its passwords come from another root secret; "+
-			"work there, or take it down there (wcrdb down), or give this stack names and a port of its own (server.name, network.subnet, network.publish.port)", name)
-	}
-	return nil
-}
-
-// foreignVolume names the data's volume if it is there and the state does not
-// know it: this run takes it over, or fails and must leave it alone.
-func (r *recovery) foreignVolume(ctx context.Context) (string, error) {
-	state, err := r.stack.State(ctx)
-	if err != nil || r.stack.Config.Storage.Type == config.Tmpfs {
-		return "", err
-	}
-	if _, known := state.Find(volumeType); known {
-		return "", nil
-	}
-	name := r.stack.Config.Storage.Volume
-	_, exists, err := dockerengine.Volume(ctx, r.docker, name)
-	if err != nil || !exists {
-		return "", err
-	}
-	return name, nil
-}
-
-// release takes the volume out of the state again.
-func (r *recovery) release(ctx context.Context) error {
-	state, err := r.stack.State(ctx)
-	if err != nil {
-		return err
-	}
-	volume, known := state.Find(volumeType)
-	if !known {
-		return nil
-	}
-	return r.stack.Edit(ctx, forget(volume.URN, false))
 }
 
 // revive makes the container run. Where it is gone, or the data in memory is
@@ -302,139 +207,4 @@ func (r *recovery) attached(ctx context.Context) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// forgetMissing takes out of the state what Docker does not have any more.
-func (r *recovery) forgetMissing(ctx context.Context) error {
-	state, err := r.stack.State(ctx)
-	if err != nil {
-		return err
-	}
-	for _, resource := range state.Resources() {
-		exists := true
-		var err error
-		name, _ := resource.Inputs["name"].(string)
-		switch string(resource.Type) {
-		case containerType:
-			_, exists, err = dockerengine.Container(ctx, r.docker, string(resource.ID))
-		case networkType:
-			_, exists, err = dockerengine.Network(ctx, r.docker, string(resource.ID))
-		case volumeType:
-			_, exists, err = dockerengine.Volume(ctx, r.docker, name)
-		}
-		if err != nil {
-			return err
-		}
-		if !exists {
-			r.report("%s is gone already", name)
-			if err := r.stack.Edit(ctx, forget(resource.URN, true)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// forget takes a resource out of a state, with all references to it, and with
-// those that are deleted together with it, if they are gone too.
-func forget(urn resource.URN, together bool) func(*apitype.DeploymentV3) {
-	return func(deployment *apitype.DeploymentV3) {
-		gone := map[resource.URN]bool{urn: true}
-		for _, candidate := range deployment.Resources {
-			if together && candidate.DeletedWith == urn {
-				gone[candidate.URN] = true
-			}
-		}
-		isGone := func(urn resource.URN) bool { return gone[urn] }
-		deployment.Resources = slices.DeleteFunc(deployment.Resources, func(r apitype.ResourceV3) bool { return gone[r.URN] })
-		for i := range deployment.Resources {
-			kept := &deployment.Resources[i]
-			kept.Dependencies = slices.DeleteFunc(kept.Dependencies, isGone)
-			for property, urns := range kept.PropertyDependencies {
-				kept.PropertyDependencies[property] = slices.DeleteFunc(urns, isGone)
-			}
-			if gone[kept.DeletedWith] {
-				kept.DeletedWith = ""
-			}
-		}
-	}
-}
-
-// clearPending settles the operations that were under way when a run was
-// killed: what was being created and is in no state makes room, so that it can
-// be created again. Nothing that holds data is deleted: volumes and what the
-// server has are kept.
-func (r *recovery) clearPending(ctx context.Context, state *engine.State) error {
-	for _, operation := range state.Pending() {
-		r.report("the last run was killed while it was %s %s: settled", operation.Type, engine.ResourceName(string(operation.Resource.URN)))
-		if operation.Type != apitype.OperationTypeCreating {
-			continue
-		}
-		name, _ := operation.Resource.Inputs["name"].(string)
-		var err error
-		switch string(operation.Resource.Type) {
-		case containerType:
-			_, err = r.removeContainer(ctx, name)
-		case networkType:
-			_, err = r.removeNetwork(ctx, name)
-		case roleType:
-			err = r.setAside(ctx, name)
-		}
-		if err != nil {
-			return fmt.Errorf("%s %s, left by a run that was killed: %w", operation.Resource.Type, name, err)
-		}
-	}
-	return r.stack.Edit(ctx, func(deployment *apitype.DeploymentV3) { deployment.PendingOperations = nil })
-}
-
-// ours says whether labels are those of this stack.
-func (r *recovery) ours(labels map[string]string) error {
-	stack := r.stack.Config
-	if labels[dockerengine.LabelProject] != stack.Project || labels[dockerengine.LabelStack] != stack.Name {
-		return errors.New("it is not this stack's (its labels wcrdb.project and wcrdb.stack say so); remove it or choose another name in the stack file")
-	}
-	return nil
-}
-
-func (r *recovery) removeContainer(ctx context.Context, name string) (bool, error) {
-	found, ok, err := dockerengine.Container(ctx, r.docker, name)
-	if err != nil || !ok {
-		return false, err
-	}
-	if err := r.ours(found.Config.Labels); err != nil {
-		return false, err
-	}
-	seconds := int(time.Duration(r.stack.Config.Server.StopTimeout).Seconds())
-	if err := r.docker.ContainerStop(ctx, found.ID, container.StopOptions{Timeout: &seconds}); err != nil {
-		return false, err
-	}
-	return true, r.docker.ContainerRemove(ctx, found.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
-}
-
-func (r *recovery) removeNetwork(ctx context.Context, name string) (bool, error) {
-	found, ok, err := dockerengine.Network(ctx, r.docker, name)
-	if err != nil || !ok {
-		return false, err
-	}
-	if err := r.ours(found.Labels); err != nil {
-		return false, err
-	}
-	return true, r.docker.NetworkRemove(ctx, found.ID)
-}
-
-// setAside makes room for a role that was created but not recorded. Such a
-// role is new and owns nothing: it is dropped. If it owns something after all,
-// it is renamed, as the resource SetAside does, and PutBack merges the two.
-func (r *recovery) setAside(ctx context.Context, role string) error {
-	connection, err := r.server(r.stack.Config.Server.Name).Superuser(ctx, r.stack.Config.Database.Name)
-	if err != nil {
-		return err
-	}
-	defer connection.Close(context.WithoutCancel(ctx))
-	_, err = connection.Exec(ctx, "DROP ROLE IF EXISTS "+postgres.QuoteIdentifier(role))
-	var answer *pgconn.PgError
-	if errors.As(err, &answer) && answer.Code == "2BP01" { // dependent_objects_still_exist
-		_, err = connection.Exec(ctx, fmt.Sprintf("ALTER ROLE %s RENAME TO %s", postgres.QuoteIdentifier(role), postgres.QuoteIdentifier(role+"__aside")))
-	}
-	return err
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/docker/docker/api/types/network"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/stretchr/testify/assert"
@@ -58,4 +59,10 @@ func TestForgetLeavesNoReferenceBehind(t *testing.T) {
 			assert.Len(t, deployment.Resources, size-1, "only the one is forgotten")
 		}
 	}
+}
+
+func TestGuestsAreEverybodyButTheServer(t *testing.T) {
+	endpoints := map[string]network.EndpointResource{"1": {Name: "db"}, "2": {Name: "web"}, "3": {Name: "api"}}
+	assert.Equal(t, []string{"api", "web"}, guests(endpoints, "db"))
+	assert.Empty(t, guests(map[string]network.EndpointResource{"1": {Name: "db"}}, "db"))
 }

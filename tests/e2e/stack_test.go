@@ -162,6 +162,12 @@ func provesSettings(t *testing.T, p *project) {
 
 // provesDown takes the stack down: nothing is left but protected data.
 func provesDown(p *project) {
+	p.step("down refuses while somebody else is on the network", func(t *testing.T) {
+		before := p.container().ID
+		guest := p.start(t, neighbour{network: p.config().Network.Name, command: idle})
+		p.fails(1, []string{"is still used by container " + guest, "nothing was deleted"}, "down", "--yes")
+		assert.Equal(t, before, p.container().ID)
+	})
 	p.step("down", func(t *testing.T) {
 		p.must("down", "--yes")
 		var kept []string
