@@ -63,4 +63,5 @@ golden:
 
 fuzz:
 	go test ./config -run '^$$' -fuzz FuzzDecode -fuzztime 30s
+	go test ./internal/catalogue -run '^$$' -fuzz FuzzParse -fuzztime 30s
 	go test ./internal/postgres -run '^$$' -fuzz FuzzRenderHBA -fuzztime 30s

@@ -53,19 +53,27 @@ func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	server, err := create(ctx, t, settings)
-	require.NoError(t, err)
+	server := New(t, acquire.EmbeddedPostgresVersion, settings...)
 	require.NoError(t, server.Start(ctx))
+	return server
+}
+
+// New makes a server from the given version of the npm package, which is not started yet, and is
+// stopped when the test ends.
+func New(t testing.TB, version string, settings ...string) *Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	dir, err := acquire.EmbeddedPostgres(ctx, version, t.Logf)
+	require.NoError(t, err)
+	server, err := create(ctx, t, dir, settings)
+	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Kill()) })
 	return server
 }
 
-// create initialises a data directory.
-func create(ctx context.Context, t testing.TB, settings []string) (*Server, error) {
-	dir, err := acquire.EmbeddedPostgres(ctx, acquire.EmbeddedPostgresVersion, t.Logf)
-	if err != nil {
-		return nil, err
-	}
+// create initialises a data directory for the server in dir.
+func create(ctx context.Context, t testing.TB, dir string, settings []string) (*Server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -158,6 +166,9 @@ func (s *Server) accepts(ctx context.Context) bool {
 
 // Kill ends the server at once, as a crash would, if it runs.
 func (s *Server) Kill() error {
+	if s.process == nil {
+		return nil
+	}
 	select {
 	case err := <-s.exited:
 		s.exited <- err
