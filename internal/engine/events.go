@@ -17,7 +17,19 @@ type Change struct {
 	Type       string   `json:"type"`
 	Name       string   `json:"name"`
 	Properties []string `json:"properties,omitempty"` // the inputs that differ
+
+	// Replaces are those of the properties for which the resource is made anew.
+	Replaces []string `json:"-"`
+	// Before and After are the inputs, with secrets masked; nil for what was
+	// not there, or will not be.
+	Before map[string]any `json:"-"`
+	After  map[string]any `json:"-"`
+	// Kept says that the resource is forgotten and not deleted.
+	Kept bool `json:"-"`
 }
+
+// Ignored is the operation of a change that the provider's plugin does not see.
+const Ignored = "ignored"
 
 // Result is what an operation did, or would do.
 type Result struct {
@@ -65,8 +77,16 @@ func (s *summary) add(event events.EngineEvent) {
 }
 
 func (s *summary) change(step apitype.StepEventMetadata) {
+	if step.Op == apitype.OpSame && step.Old != nil && step.New != nil {
+		if inputs := differing(step.Old.Inputs, step.New.Inputs); len(inputs) > 0 {
+			change := withInputs(newChange(Ignored, step), step)
+			change.Properties = inputs
+			s.result.Changes = append(s.result.Changes, change)
+		}
+		return
+	}
 	if !slices.Contains(silentOperations, step.Op) && step.Type != "pulumi:pulumi:Stack" {
-		s.result.Changes = append(s.result.Changes, newChange(string(step.Op), step))
+		s.result.Changes = append(s.result.Changes, withInputs(newChange(string(step.Op), step), step))
 	}
 }
 
@@ -120,6 +140,18 @@ func newChange(operation string, step apitype.StepEventMetadata) Change {
 		change.Properties = slices.Clone(step.Diffs)
 	}
 	slices.Sort(change.Properties)
+	return change
+}
+
+// withInputs adds what is needed to foresee a change's consequence.
+func withInputs(change Change, step apitype.StepEventMetadata) Change {
+	change.Replaces = slices.Clone(step.Keys)
+	if step.Old != nil {
+		change.Before, change.Kept = step.Old.Inputs, step.Old.RetainOnDelete
+	}
+	if step.New != nil {
+		change.After = step.New.Inputs
+	}
 	return change
 }
 

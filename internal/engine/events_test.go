@@ -32,10 +32,10 @@ func TestRefreshReportsDriftOfInputs(t *testing.T) {
 		want  []Change
 	}{
 		"unchanged":     {outputs(apitype.OpSame, "r", state(declared, same), state(declared, same)), []Change{}},
-		"an input":      {outputs(apitype.OpUpdate, "r", state(declared, same), state(map[string]any{"limit": 7}, same)), []Change{{"drifted", "t", "r", []string{"limit"}}}},
+		"an input":      {outputs(apitype.OpUpdate, "r", state(declared, same), state(map[string]any{"limit": 7}, same)), []Change{{Operation: "drifted", Type: "t", Name: "r", Properties: []string{"limit"}}}},
 		"computed only": {outputs(apitype.OpUpdate, "r", state(declared, same), state(declared, map[string]any{"x": 2})), []Change{}},
-		"masked":        {outputs(apitype.OpUpdate, "r", state(declared, same), state(declared, same)), []Change{{"drifted", "t", "r", []string{"a secret"}}}},
-		"gone":          {outputs(apitype.OpDelete, "r", state(declared, same), nil), []Change{{"missing", "t", "r", nil}}},
+		"masked":        {outputs(apitype.OpUpdate, "r", state(declared, same), state(declared, same)), []Change{{Operation: "drifted", Type: "t", Name: "r", Properties: []string{"a secret"}}}},
+		"gone":          {outputs(apitype.OpDelete, "r", state(declared, same), nil), []Change{{Operation: "missing", Type: "t", Name: "r"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			collected := newSummary("dev")
@@ -46,12 +46,41 @@ func TestRefreshReportsDriftOfInputs(t *testing.T) {
 	}
 }
 
+func TestStepsHaveTheirInputs(t *testing.T) {
+	step := func(op apitype.OpType, before, after map[string]any) apitype.StepEventMetadata {
+		metadata := apitype.StepEventMetadata{Op: op, URN: "urn:pulumi:dev::p::t::r", Type: "t", Keys: []string{"image"}}
+		if before != nil {
+			metadata.Old = &apitype.StepEventStateMetadata{Inputs: before, RetainOnDelete: true}
+		}
+		if after != nil {
+			metadata.New = &apitype.StepEventStateMetadata{Inputs: after}
+		}
+		return metadata
+	}
+	one, two := map[string]any{"x": 1, "__defaults": 1}, map[string]any{"x": 2}
+	for name, row := range map[string]struct {
+		step apitype.StepEventMetadata
+		want []Change
+	}{
+		"replace":             {step(apitype.OpReplace, one, two), []Change{{Operation: "replace", Type: "t", Name: "r", Replaces: []string{"image"}, Before: one, After: two, Kept: true}}},
+		"create":              {step(apitype.OpCreate, nil, two), []Change{{Operation: "create", Type: "t", Name: "r", Replaces: []string{"image"}, After: two}}},
+		"same":                {step(apitype.OpSame, one, map[string]any{"x": 1}), []Change{}},
+		"not seen by plugins": {step(apitype.OpSame, one, two), []Change{{Operation: Ignored, Type: "t", Name: "r", Properties: []string{"x"}, Replaces: []string{"image"}, Before: one, After: two, Kept: true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			collected := newSummary("dev")
+			collected.change(row.step)
+			assert.Equal(t, row.want, collected.result.Changes)
+		})
+	}
+}
+
 func TestStepsAreCountedOnce(t *testing.T) {
 	collected := newSummary("dev")
 	for _, op := range []apitype.OpType{apitype.OpSame, apitype.OpReplace, apitype.OpCreateReplacement, apitype.OpDeleteReplaced, apitype.OpCreate} {
 		collected.add(pre(op, string(op)))
 	}
-	assert.Equal(t, []Change{{"replace", "t", "replace", nil}, {"create", "t", "create", nil}}, collected.result.Changes)
+	assert.Equal(t, []Change{{Operation: "replace", Type: "t", Name: "replace"}, {Operation: "create", Type: "t", Name: "create"}}, collected.result.Changes)
 }
 
 func TestDiagnosticsLoseTheirColours(t *testing.T) {

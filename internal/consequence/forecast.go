@@ -1,0 +1,133 @@
+package consequence
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/witchcityrope/database/internal/engine"
+)
+
+// Effect is one change and what it means.
+type Effect struct {
+	engine.Change
+	Class  Class  `json:"class"`
+	Reason string `json:"reason,omitempty"`
+	// Seconds of interruption to be expected.
+	Seconds float64 `json:"seconds,omitempty"`
+	// NeedsAllow: nothing is done unless the change is allowed by its name.
+	NeedsAllow bool `json:"needsAllow,omitempty"`
+}
+
+// Forecast is what all changes of a run mean together.
+type Forecast struct {
+	// Class is the dearest of all effects.
+	Class Class `json:"class"`
+	// Seconds of interruption to be expected in all.
+	Seconds float64 `json:"seconds"`
+	// Measured: Seconds are those of the last interruption, not a guess.
+	Measured bool     `json:"measured"`
+	Effects  []Effect `json:"effects"`
+}
+
+// Facts are what a forecast needs to know beside the changes.
+type Facts struct {
+	// Context of a setting in the server's catalogue; empty for an unknown one.
+	Context func(setting string) string
+	// Interruption is how long the last one was; 0 if none was measured.
+	Interruption time.Duration
+	// Repairs are resources that are replaced to repair them, with the reason.
+	Repairs map[string]string
+}
+
+// guess is how long an interruption takes where none was measured.
+const guess = 3 * time.Second
+
+// New classes changes. The dearest come first.
+func New(changes []engine.Change, facts Facts) Forecast {
+	forecast := Forecast{Effects: []Effect{}}
+	whole := context{facts: facts}
+	for _, change := range changes {
+		if change.Type == containerType {
+			whole.container = change.Operation
+		}
+	}
+	for _, change := range changes {
+		effect := whole.judge(change)
+		effect.Change = change
+		effect.NeedsAllow = effect.NeedsAllow || effect.Class == DataLoss
+		if effect.Class.Interrupts() && change.Type == containerType && change.Operation != "delete" {
+			effect.Seconds = expected(facts).Seconds()
+		}
+		forecast.Class = max(forecast.Class, effect.Class)
+		forecast.Seconds = max(forecast.Seconds, effect.Seconds)
+		forecast.Effects = append(forecast.Effects, effect)
+	}
+	forecast.Measured = forecast.Seconds > 0 && facts.Interruption > 0
+	slices.SortStableFunc(forecast.Effects, func(a, b Effect) int { return int(b.Class) - int(a.Class) })
+	return forecast
+}
+
+func expected(facts Facts) time.Duration {
+	if facts.Interruption > 0 {
+		return facts.Interruption
+	}
+	return guess
+}
+
+// Refused are the effects that need to be allowed by name, and are not.
+func (f Forecast) Refused(allowed []string) []Effect {
+	return f.filter(func(e Effect) bool { return e.NeedsAllow && !slices.Contains(allowed, e.Name) })
+}
+
+// Asks are the effects that interrupt, and were not allowed by name.
+func (f Forecast) Asks(allowed []string) []Effect {
+	return f.filter(func(e Effect) bool { return e.Class.Interrupts() && !slices.Contains(allowed, e.Name) })
+}
+
+func (f Forecast) filter(keep func(Effect) bool) []Effect {
+	var kept []Effect
+	for _, effect := range f.Effects {
+		if keep(effect) {
+			kept = append(kept, effect)
+		}
+	}
+	return kept
+}
+
+// Summary is the forecast in one line.
+func (f Forecast) Summary() string {
+	if len(f.Effects) == 0 {
+		return "up would change nothing"
+	}
+	var counts []string
+	for _, class := range slices.Backward(Classes()) {
+		if n := len(f.filter(func(e Effect) bool { return e.Class == class })); n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, class))
+		}
+	}
+	line := strings.ToUpper(f.Class.String())
+	if f.Class != DataLoss {
+		line = f.Class.String()
+	}
+	switch {
+	case f.Seconds > 0:
+		line += ", " + f.interruption()
+	case !f.Class.Interrupts():
+		line += ", no interruption"
+	}
+	return fmt.Sprintf("%s (%s)", line, strings.Join(counts, ", "))
+}
+
+// interruption says how long the server is away, and how that is known.
+func (f Forecast) interruption() string {
+	how := "a guess: none was measured yet"
+	if f.Measured {
+		how = "as long as the last one"
+	}
+	return fmt.Sprintf("about %s of interruption, %s", Seconds(f.Seconds), how)
+}
+
+// Seconds writes a number of seconds.
+func Seconds(seconds float64) string { return fmt.Sprintf("%.1f s", seconds) }
