@@ -27,6 +27,7 @@ const (
 	cannotChangeNow       = "55P02"
 	insufficientPrivilege = "42501"
 	internalError         = "XX000"
+	featureNotSupported   = "0A000"
 )
 
 func isCode(err error, codes ...string) bool {

@@ -37,7 +37,7 @@ func newProvider(dial dialer) (p.Provider, error) {
 		WithResources(
 			infer.Resource(&Superuser{dial}),
 			infer.Resource(&ServerFile{dial}),
-			infer.Resource(&SystemSetting{dial}),
+			infer.Resource(&SystemSetting{newSettingQueue(dial)}),
 			infer.Resource(&SessionDefault{dial}),
 			infer.Resource(&Database{dial}),
 			infer.Resource(&SetAside{dial}),

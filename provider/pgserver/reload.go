@@ -34,7 +34,8 @@ func (s *session) reload(ctx context.Context) error {
 		var fault *string
 		err := s.QueryRow(ctx, `SELECT pg_conf_load_time(), (
 			SELECT format('%s, line %s: %s', sourcefile, sourceline, error) FROM pg_file_settings
-			WHERE error = 'syntax error' ORDER BY seqno LIMIT 1)`).Scan(&loaded, &fault)
+			WHERE error IN ('syntax error', 'unrecognized configuration parameter') OR error LIKE 'could not %'
+			ORDER BY seqno LIMIT 1)`).Scan(&loaded, &fault)
 		switch {
 		case err != nil:
 			return fmt.Errorf("waiting for the server to reload its configuration: %w", explain(err))

@@ -1,11 +1,19 @@
 package pgserver
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/witchcityrope/database/internal/pgtest"
 )
@@ -83,6 +91,7 @@ func TestSystemSetting(t *testing.T) {
 			"unit":         {"work_mem", "16M", "Valid units"},
 			"range":        {"work_mem", "1kB", "outside the valid range"},
 			"name":         {"wrk_mem", "1MB", "unrecognized configuration parameter"},
+			"library":      {"auto_explain.log_format", "json", "No library that the server has loaded knows it"},
 			"not settable": {"data_directory", "/x", `parameter "data_directory" cannot be changed`},
 			"command line": {"max_locks_per_transaction", "80", "the server's command line says otherwise"},
 		} {
@@ -93,10 +102,204 @@ func TestSystemSetting(t *testing.T) {
 		}
 		assert.Equal(t, "8MB", effective("work_mem"))
 	})
+	t.Run("when it takes effect", func(t *testing.T) {
+		for name, test := range map[string]struct{ value, want string }{
+			"work_mem": {"1MB", "reload"}, "checkpoint_timeout": {"10min", "reload"}, "log_connections": {"on", "new sessions"},
+			"session_preload_libraries": {"auto_explain", "new sessions"}, "max_wal_senders": {"11", "restart"},
+		} {
+			resource := provider.create("SystemSetting", setting(name, test.value))
+			assert.Equal(t, test.want, resource.output("takesEffect"), name)
+			assert.Equal(t, test.want == "restart", resource.state.Get("pendingRestart").AsBool(), name)
+			resource.delete()
+		}
+	})
+	t.Run("a default of the provider's login hides it", func(t *testing.T) {
+		execute(t, conn, "ALTER ROLE postgres SET work_mem = '7MB'")
+		resource := provider.create("SystemSetting", setting("work_mem", "9MB"))
+		assert.Equal(t, "9MB", resource.output("effectiveValue"))
+		require.True(t, resource.refresh())
+		assert.False(t, resource.diff(setting("work_mem", "9MB")).HasChanges)
+		execute(t, conn, "ALTER ROLE postgres RESET work_mem")
+		resource.delete()
+	})
 	t.Run("a file that cannot be read", func(t *testing.T) {
 		execute(t, conn, `COPY (SELECT 'work_mem = ''1MB') TO PROGRAM 'cat >> postgresql.conf'`)
 		_, err := provider.tryCreate("SystemSetting", setting("work_mem", "2MB"))
 		require.ErrorContains(t, err, "the server refuses to reload its configuration")
 		assert.ErrorContains(t, err, "postgresql.conf, line")
 	})
+}
+
+// What somebody writes into postgresql.auto.conf by hand is drift, whether or not the server has read it.
+func TestSystemSettingByHand(t *testing.T) {
+	server := pgtest.Start(t)
+	provider := connected(t, server)
+	conn := server.Connect(t)
+	path := filepath.Join(server.DataDir, "postgresql.auto.conf")
+	edit := func(from, to string) {
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Contains(t, string(content), from)
+		require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(content), from, to)), 0o600))
+	}
+	reload := func() {
+		before := query[time.Time](t, conn, "SELECT pg_conf_load_time()")
+		execute(t, conn, "SELECT pg_reload_conf()")
+		require.Eventually(t, func() bool { return query[time.Time](t, conn, "SELECT pg_conf_load_time()").After(before) }, 10*time.Second, 5*time.Millisecond)
+	}
+	inputs := values{"name": text("work_mem"), "value": text("16MB")}
+	resource := provider.create("SystemSetting", inputs)
+	assertRepaired := func(t *testing.T) {
+		t.Helper()
+		require.True(t, resource.refresh())
+		require.True(t, resource.diff(inputs).HasChanges)
+		resource.update(inputs)
+		assert.Equal(t, "16MB", query[string](t, server.Connect(t), "SHOW work_mem"))
+		require.True(t, resource.refresh())
+		assert.False(t, resource.diff(inputs).HasChanges)
+	}
+
+	t.Run("not loaded", func(t *testing.T) {
+		edit("16MB", "1MB")
+		assertRepaired(t)
+	})
+	t.Run("loaded", func(t *testing.T) {
+		edit("16MB", "1MB")
+		reload()
+		assertRepaired(t)
+	})
+	t.Run("loaded, and written back", func(t *testing.T) {
+		edit("16MB", "1MB")
+		reload()
+		edit("1MB", "16MB")
+		assertRepaired(t)
+	})
+	t.Run("taken out", func(t *testing.T) {
+		edit("work_mem", "# work_mem")
+		assert.False(t, resource.refresh())
+		resource = provider.create("SystemSetting", inputs)
+	})
+	t.Run("a name that the server does not know", func(t *testing.T) {
+		edit("work_mem", "wrok_mem")
+		_, err := provider.tryCreate("SystemSetting", values{"name": text("random_page_cost"), "value": text("2")})
+		require.ErrorContains(t, err, "postgresql.auto.conf, line 3: unrecognized configuration parameter")
+		edit("wrok_mem", "work_mem")
+		reload()
+		assert.Equal(t, "4", query[string](t, server.Connect(t), "SHOW random_page_cost"), "the old value is back")
+	})
+}
+
+// Settings that change at the same time share reloads, and each has its own outcome.
+func TestSystemSettingsTogether(t *testing.T) {
+	server := pgtest.Start(t)
+	provider := connected(t, server)
+	conn := server.Connect(t)
+	rows, err := conn.Query(t.Context(), `SELECT name, boot_val FROM pg_settings WHERE context IN ('user', 'sighup') AND vartype IN ('integer', 'real')
+		AND source = 'default' AND boot_val::float8 > min_val::float8 AND boot_val = reset_val ORDER BY name LIMIT 40`)
+	require.NoError(t, err)
+	wanted, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Name, Value string }])
+	require.NoError(t, err)
+	require.Len(t, wanted, 40)
+	reloads := func() int { return strings.Count(server.Log(t), "received SIGHUP") }
+	// parallel is how many resources the engine changes at once on a machine with two cores.
+	const parallel = 8
+	together := func(do func(name, value string)) {
+		var all errgroup.Group
+		all.SetLimit(parallel)
+		for _, setting := range wanted {
+			all.Go(func() error { do(setting.Name, setting.Value); return nil })
+		}
+		require.NoError(t, all.Wait())
+	}
+
+	resources := map[string]*made{}
+	var mutex sync.Mutex
+	before, begin := reloads(), time.Now()
+	together(func(name, value string) {
+		resource := provider.create("SystemSetting", values{"name": text(name), "value": text(value)})
+		mutex.Lock()
+		defer mutex.Unlock()
+		resources[name] = &resource
+	})
+	took := time.Since(begin)
+	t.Logf("40 settings: %d reloads, %s", reloads()-before, took)
+	assert.LessOrEqual(t, reloads()-before, 20)
+	assert.Less(t, took, 2*time.Second)
+	assert.Equal(t, 40, query[int](t, conn, "SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf' AND applied"))
+
+	together(func(name, value string) {
+		mutex.Lock()
+		resource := resources[name]
+		mutex.Unlock()
+		assert.True(t, resource.refresh(), name)
+	})
+	together(func(name, _ string) {
+		mutex.Lock()
+		resource := resources[name]
+		mutex.Unlock()
+		resource.delete()
+	})
+	assert.Zero(t, query[int](t, conn, "SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'"))
+}
+
+// In one batch, what is refused does not keep the rest from being made.
+func TestSettingBatch(t *testing.T) {
+	server := pgtest.Start(t, "max_locks_per_transaction=70")
+	conn := server.Connect(t)
+	config := Config{Host: "127.0.0.1", Port: server.Port, Username: pgtest.Superuser, Password: pgtest.Password, Database: "postgres",
+		TLSMode: tlsPrefer, ReadyTimeout: 10}
+	task := func(name, value string) *settingTask {
+		return &settingTask{ctx: t.Context(), name: name, change: true, value: &value, done: make(chan struct{})}
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	left := task("seq_page_cost", "3")
+	left.ctx = gone
+	reset := &settingTask{ctx: t.Context(), name: "jit", change: true, done: make(chan struct{})}
+	execute(t, conn, "ALTER SYSTEM SET jit = off", "ALTER SYSTEM SET max_locks_per_transaction = 90")
+	tasks := []*settingTask{
+		task("work_mem", "9MB"), task("work_mum", "9MB"), task("ssl", "on"), task("max_locks_per_transaction", "80"), reset, left,
+		{ctx: t.Context(), name: "work_mem", done: make(chan struct{})}, task("lock_timeout", "x"),
+	}
+	before := strings.Count(server.Log(t), "received SIGHUP")
+	doBatch(dial, config, tasks)
+
+	for i, want := range []string{
+		"", `unrecognized configuration parameter "work_mum"`, `setting ssl = "on": after the reload no TLS connection could be made`,
+		"the server's command line says otherwise", "", "context canceled", "", `invalid value for parameter "lock_timeout": "x"`,
+	} {
+		<-tasks[i].done
+		if want == "" {
+			assert.NoError(t, tasks[i].err, tasks[i].name)
+		} else {
+			assert.ErrorContains(t, tasks[i].err, want)
+		}
+	}
+	assert.Equal(t, 2, strings.Count(server.Log(t), "received SIGHUP")-before, "one to make, one to put back")
+	assert.Equal(t, "9MB", query[string](t, server.Connect(t), "SHOW work_mem"))
+	assert.Equal(t, []string{"max_locks_per_transaction=90", "work_mem=9MB"},
+		query[[]string](t, conn, `SELECT array_agg(name || '=' || setting ORDER BY name) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'`))
+}
+
+// A login that may not use ALTER SYSTEM is told what to do instead.
+func TestSystemSettingWithoutSuperuser(t *testing.T) {
+	server := pgtest.Start(t)
+	execute(t, server.Connect(t), "CREATE ROLE tenant LOGIN PASSWORD 'x'", "CREATE ROLE trusted LOGIN PASSWORD 'x' IN ROLE pg_read_all_settings",
+		"GRANT ALTER SYSTEM ON PARAMETER work_mem TO trusted", "GRANT EXECUTE ON FUNCTION pg_reload_conf TO trusted",
+		"GRANT EXECUTE ON FUNCTION pg_show_all_file_settings TO trusted", "GRANT SELECT ON pg_file_settings TO trusted")
+	provider := newTestProvider(t, dial)
+	as := func(role string) {
+		provider.configure(configFor(server).with("username", text(role)).with("password", text("x")))
+	}
+	as("tenant")
+	_, err := provider.tryCreate("SystemSetting", values{"name": text("work_mem"), "value": text("1MB")})
+	require.ErrorContains(t, err, "make it a default of a database or role instead (SessionDefault)")
+	_, err = provider.tryCreate("SystemSetting", values{"name": text("checkpoint_timeout"), "value": text("10min")})
+	require.ErrorContains(t, err, "as is usual with managed PostgreSQL; change it where whoever operates the server offers it")
+
+	as("trusted")
+	resource := provider.create("SystemSetting", values{"name": text("work_mem"), "value": text("1MB")})
+	assert.Equal(t, "1MB", resource.output("effectiveValue"))
+	_, err = provider.tryCreate("SystemSetting", values{"name": text("jit"), "value": text("off")})
+	require.ErrorContains(t, err, `permission denied to set parameter "jit"`)
 }

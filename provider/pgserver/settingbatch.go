@@ -1,0 +1,168 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/witchcityrope/database/internal/postgres"
+)
+
+// settingBatch are tasks that share sessions and a reload. Each has its own outcome.
+type settingBatch []*settingTask
+
+// do reads all settings and changes those that are to change; what the server does not take is put back.
+func (b settingBatch) do(ctx context.Context, server dialer, config Config) {
+	b.fail(server.with(ctx, config, func(s *session) error {
+		if err := b.look(ctx, s); err != nil {
+			return err
+		}
+		if err := s.silence(ctx); err != nil {
+			return err
+		}
+		before := map[*settingTask]*string{}
+		var changed settingBatch
+		for _, task := range b {
+			if !task.change {
+				continue
+			}
+			before[task] = task.found.written
+			if task.err = s.alterSystem(ctx, task.name, task.value); task.err != nil {
+				task.err = task.found.explainRefusal(task.err)
+				continue
+			}
+			changed = append(changed, task)
+		}
+		if len(changed) == 0 {
+			return nil
+		}
+		changed.fail(changed.activate(ctx, server, s))
+		changed.putBack(ctx, s, before)
+		return nil
+	}))
+}
+
+// fail gives err to all tasks that have no fault of their own.
+func (b settingBatch) fail(err error) {
+	for _, task := range b {
+		if task.err == nil {
+			task.err = err
+		}
+	}
+}
+
+// look finds what the server says of the settings.
+func (b settingBatch) look(ctx context.Context, s *session) error {
+	names := make([]string, len(b))
+	for i, task := range b {
+		names[i] = task.name
+	}
+	found, err := s.settings(ctx, names)
+	if err != nil {
+		return err
+	}
+	for i, task := range b {
+		task.found = found[i]
+	}
+	return nil
+}
+
+// activate reloads the server and proves with a new session, in which nothing is silenced, that it
+// has taken the values.
+func (b settingBatch) activate(ctx context.Context, server dialer, s *session) error {
+	if err := s.reload(ctx); err != nil {
+		return err
+	}
+	return server.with(ctx, s.config, func(fresh *session) error {
+		if err := b.look(ctx, fresh); err != nil {
+			return err
+		}
+		var encryption settingBatch
+		for _, task := range b {
+			if fault := task.found.fault(task.value); fault != "" {
+				task.err = fmt.Errorf("%s: %s", task, fault)
+			}
+			if task.value != nil && strings.HasPrefix(task.name, "ssl") && !task.found.pendingRestart {
+				encryption = append(encryption, task)
+			}
+		}
+		if len(encryption) > 0 {
+			if err := fresh.checkTLSOffered(ctx); err != nil {
+				for _, task := range encryption {
+					task.err = errors.Join(task.err, fmt.Errorf("%s: %w", task, err))
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// putBack undoes the changes that have failed, even if nobody waits any more.
+func (b settingBatch) putBack(ctx context.Context, s *session, before map[*settingTask]*string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreLimit)
+	defer cancel()
+	var failed settingBatch
+	for _, task := range b {
+		if task.err == nil {
+			continue
+		}
+		if err := s.alterSystem(ctx, task.name, before[task]); err != nil {
+			task.err = errors.Join(task.err, fmt.Errorf("putting the old value back: %w", err))
+		}
+		failed = append(failed, task)
+	}
+	if len(failed) == 0 {
+		return
+	}
+	if err := s.reload(ctx); err != nil {
+		for _, task := range failed {
+			task.err = errors.Join(task.err, fmt.Errorf("putting the old value back: %w", err))
+		}
+	}
+}
+
+// String says for messages what is to be changed.
+func (t *settingTask) String() string {
+	if t.value == nil {
+		return "resetting the setting " + t.name
+	}
+	return fmt.Sprintf("setting %s = %q", t.name, *t.value)
+}
+
+// checkTLSOffered proves that the server offers TLS if, and only if, it is switched on: with files that
+// it cannot use, the server carries on without TLS, and would not start again.
+func (s *session) checkTLSOffered(ctx context.Context) error {
+	var on bool
+	if err := s.QueryRow(ctx, "SELECT current_setting('ssl')::bool").Scan(&on); err != nil {
+		return fmt.Errorf("asking whether TLS is on: %w", explain(err))
+	}
+	_, err := s.config.presented(ctx)
+	switch {
+	case !on && errors.Is(err, errNoTLS) || on && err == nil:
+		return nil
+	case !on:
+		return errors.New("the server still offers TLS after the reload; see its log")
+	}
+	return fmt.Errorf("after the reload no TLS connection could be made, so the old value was put back: %w. "+
+		"Are ssl_cert_file and ssl_key_file there, do they match, and may only the server read the key? The server's log says more", err)
+}
+
+// alterSystem writes a setting into postgresql.auto.conf, or takes it out.
+func (s *session) alterSystem(ctx context.Context, name string, value *string) error {
+	statement := "ALTER SYSTEM RESET " + quoteSettingName(name)
+	if value != nil {
+		statement = "ALTER SYSTEM SET " + quoteSettingName(name) + " = " + postgres.QuoteSetting(name, *value)
+	}
+	if _, err := s.Exec(ctx, statement); err != nil {
+		return fmt.Errorf("altering the setting %s: %w", name, explain(err))
+	}
+	return nil
+}
+
+// quoteSettingName quotes the parts of a name one by one, as ALTER SYSTEM demands.
+func quoteSettingName(name string) string {
+	return pgx.Identifier(strings.Split(name, ".")).Sanitize()
+}

@@ -1,0 +1,138 @@
+package pgserver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/witchcityrope/database/internal/postgres"
+)
+
+// When the server uses a new value of a setting.
+const (
+	atReload      = "reload"
+	inNewSessions = "new sessions"
+	atRestart     = "restart"
+)
+
+// settingFound is what a server says of one setting.
+type settingFound struct {
+	name           string
+	effective      *string
+	context        string // empty for a setting that no loaded library knows
+	source         string
+	pendingRestart bool
+	written        *string // in postgresql.auto.conf
+	error          *string // why the server did not take what is written
+}
+
+// settings finds what the server says of the named settings, in their order.
+func (s *session) settings(ctx context.Context, names []string) ([]settingFound, error) {
+	rows, err := s.Query(ctx, `
+		SELECT wanted.name, current_setting(wanted.name, true), coalesce(setting.context, ''),
+			coalesce(setting.source, ''), coalesce(setting.pending_restart, false)
+		FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, number)
+		LEFT JOIN pg_settings AS setting ON lower(setting.name) = lower(wanted.name)
+		ORDER BY wanted.number`, names)
+	if err != nil {
+		return nil, fmt.Errorf("reading settings: %w", explain(err))
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (found settingFound, err error) {
+		return found, row.Scan(&found.name, &found.effective, &found.context, &found.source, &found.pendingRestart)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading settings: %w", explain(err))
+	}
+	rows, err = s.Query(ctx, `
+		SELECT DISTINCT ON (wanted.number) wanted.number, file.setting, file.error
+		FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, number)
+		JOIN pg_file_settings AS file ON lower(file.name) = lower(wanted.name)
+		WHERE file.sourcefile LIKE '%postgresql.auto.conf'
+		ORDER BY wanted.number, file.seqno DESC`, names)
+	if err == nil {
+		var number int
+		var written, fault *string
+		_, err = pgx.ForEachRow(rows, []any{&number, &written, &fault}, func() error {
+			all[number-1].written, all[number-1].error = written, fault
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, all[0].explainRefusal(fmt.Errorf("reading postgresql.auto.conf: %w", explain(err)))
+	}
+	return all, nil
+}
+
+// fault says why the server does not use what was to be written, or nothing.
+func (f settingFound) fault(want *string) string {
+	switch {
+	case want == nil && f.written == nil:
+		return ""
+	case want == nil:
+		return "it is still in postgresql.auto.conf; see the server's log"
+	case f.written == nil:
+		return "the server has not kept it in postgresql.auto.conf; see its log"
+	case !f.same(*f.written, *want):
+		return fmt.Sprintf("postgresql.auto.conf has %q: does somebody else change it at the same time?", *f.written)
+	case f.error != nil && !f.pendingRestart:
+		return fmt.Sprintf("the server did not take it, so the old value was put back (%s); see its log", *f.error)
+	case slices.Contains([]string{"command line", "environment variable", "override"}, f.source):
+		return fmt.Sprintf("it has no effect, since the server's %s says otherwise; take the setting out of there, or change it there", f.source)
+	}
+	return ""
+}
+
+// fromFile reports whether the session shows what the configuration files say: a setting of the login
+// or of the database comes before.
+func (f settingFound) fromFile() bool { return f.source == "configuration file" }
+
+// isStale reports whether the server, without waiting for a restart, uses another value than it did when
+// the state was made, although the same may be written: somebody wrote it by hand.
+func (f settingFound) isStale(state SystemSettingState) bool {
+	return f.fromFile() && f.effective != nil && !state.PendingRestart && !f.pendingRestart &&
+		state.EffectiveValue != "" && *f.effective != state.EffectiveValue && f.same(*f.written, state.Value)
+}
+
+// same reports whether two values are the same one to the server.
+func (f settingFound) same(a, b string) bool { return postgres.SameSetting(f.name, a, b) }
+
+// state is what the resource keeps.
+func (f settingFound) state(args SystemSettingArgs) SystemSettingState {
+	state := SystemSettingState{SystemSettingArgs: args, EffectiveValue: args.Value, TakesEffect: f.takesEffect(), PendingRestart: f.pendingRestart}
+	if f.effective != nil && (f.fromFile() || f.pendingRestart) {
+		state.EffectiveValue = *f.effective
+	}
+	return state
+}
+
+// takesEffect follows from the setting's context; libraries are loaded when a session begins.
+func (f settingFound) takesEffect() string {
+	switch {
+	case f.context == "postmaster" || f.context == "internal":
+		return atRestart
+	case f.context == "backend" || f.context == "superuser-backend",
+		f.name == "session_preload_libraries" || f.name == "local_preload_libraries":
+		return inNewSessions
+	}
+	return atReload
+}
+
+// explainRefusal says what to do where the server lets nobody, or not this login, change settings of the
+// whole server, as is usual where somebody else operates it, and where the setting is a library's.
+func (f settingFound) explainRefusal(err error) error {
+	if library, _, qualified := strings.Cut(f.name, "."); qualified && isCode(err, undefinedObject) {
+		return fmt.Errorf("%w. No library that the server has loaded knows it: add %s to shared_preload_libraries, or, "+
+			"if the application reads it by itself, make it a default of a database or role (SessionDefault)", err, library)
+	}
+	if !isCode(err, insufficientPrivilege, featureNotSupported) {
+		return err
+	}
+	elsewhere := "change it where whoever operates the server offers it"
+	if f.context == "user" || f.context == "superuser" {
+		elsewhere = "make it a default of a database or role instead (SessionDefault), or " + elsewhere
+	}
+	return fmt.Errorf("%w. This server does not let the login change settings of the whole server, as is usual with managed PostgreSQL; %s", err, elsewhere)
+}
