@@ -107,8 +107,12 @@ func (r *SessionDefault) Read(ctx context.Context, request infer.ReadRequest[Ses
 		if err != nil || found == nil {
 			return err
 		}
+		settings, err := s.facts(ctx, []string{args.Name})
+		if err != nil {
+			return err
+		}
 		args.Value = *found
-		if postgres.SameSetting(args.Name, args.Value, request.Inputs.Value) {
+		if settings[0].Same(args.Value, request.Inputs.Value) {
 			args.Value = request.Inputs.Value
 		}
 		response.ID, response.Inputs, response.State = request.ID, args, SessionDefaultState{args}
@@ -198,12 +202,11 @@ func (s *session) warnOfUnknown(ctx context.Context, args SessionDefaultArgs) er
 	if !qualified {
 		return nil
 	}
-	var known bool
-	err := s.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_settings WHERE lower(name) = lower($1))", args.Name).Scan(&known)
+	settings, err := s.facts(ctx, []string{args.Name})
 	if err != nil {
-		return fmt.Errorf("looking for the setting %s: %w", args.Name, explain(err))
+		return err
 	}
-	if !known {
+	if settings[0].Context == "" {
 		p.GetLogger(ctx).Warningf("%s: no library that the server has loaded knows this setting, so its value was not checked. "+
 			"If it belongs to a library, add %s to session_preload_libraries or shared_preload_libraries; "+
 			"if the application reads it by itself, all is well", args, library)

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/witchcityrope/database/internal/postgres"
+	"github.com/witchcityrope/database/internal/catalogue"
 )
 
 // When the server uses a new value of a setting.
@@ -20,33 +21,61 @@ const (
 
 // settingFound is what a server says of one setting.
 type settingFound struct {
-	name           string
-	effective      *string
-	context        string // empty for a setting that no loaded library knows
-	source         string
-	pendingRestart bool
-	written        *string // in postgresql.auto.conf
-	error          *string // why the server did not take what is written
+	catalogue.Setting         // without a context where no loaded library knows the name
+	effective         *string // as it is shown
+	reset             string  // as it is kept, in the setting's unit
+	source            string
+	pendingRestart    bool
+	written           *string // in postgresql.auto.conf
+	error             *string // why the server did not take what is written
 }
 
-// settings finds what the server says of the named settings, in their order.
-func (s *session) settings(ctx context.Context, names []string) ([]settingFound, error) {
+// facts finds what any login may know of the named settings, in their order.
+func (s *session) facts(ctx context.Context, names []string) ([]settingFound, error) {
 	rows, err := s.Query(ctx, `
-		SELECT wanted.name, current_setting(wanted.name, true), coalesce(setting.context, ''),
-			coalesce(setting.source, ''), coalesce(setting.pending_restart, false)
+		SELECT wanted.name, coalesce(context, ''), coalesce(vartype, 'string'), coalesce(unit, ''), coalesce(min_val, ''), coalesce(max_val, ''),
+			coalesce(enumvals, '{}'), current_setting(wanted.name, true), coalesce(reset_val, ''), coalesce(source, ''), coalesce(pending_restart, false)
 		FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, number)
 		LEFT JOIN pg_settings AS setting ON lower(setting.name) = lower(wanted.name)
 		ORDER BY wanted.number`, names)
 	if err != nil {
 		return nil, fmt.Errorf("reading settings: %w", explain(err))
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (found settingFound, err error) {
-		return found, row.Scan(&found.name, &found.effective, &found.context, &found.source, &found.pendingRestart)
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f settingFound, err error) {
+		return f, row.Scan(&f.Name, &f.Context, &f.Type, &f.Unit, &f.Min, &f.Max, &f.Values, &f.effective, &f.reset, &f.source, &f.pendingRestart)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading settings: %w", explain(err))
 	}
-	rows, err = s.Query(ctx, `
+	for i := range all {
+		all[i].Synonyms = s.synonyms(all[i].Name)
+	}
+	return all, nil
+}
+
+// synonyms are the spellings that an enumeration takes and pg_settings does not list; of a server that
+// there is no catalogue for, none are known.
+func (s *session) synonyms(name string) map[string]string {
+	version, _, _ := strings.Cut(s.PgConn().ParameterStatus("server_version"), ".")
+	major, err := strconv.Atoi(version)
+	if err != nil {
+		return nil
+	}
+	known, err := catalogue.For(major)
+	if err != nil {
+		return nil
+	}
+	setting, _ := known.Lookup(name)
+	return setting.Synonyms
+}
+
+// settings finds what the server says of the named settings, in their order.
+func (s *session) settings(ctx context.Context, names []string) ([]settingFound, error) {
+	all, err := s.facts(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Query(ctx, `
 		SELECT DISTINCT ON (wanted.number) wanted.number, file.setting, file.error
 		FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, number)
 		JOIN pg_file_settings AS file ON lower(file.name) = lower(wanted.name)
@@ -75,12 +104,14 @@ func (f settingFound) fault(want *string) string {
 		return "it is still in postgresql.auto.conf; see the server's log"
 	case f.written == nil:
 		return "the server has not kept it in postgresql.auto.conf; see its log"
-	case !f.same(*f.written, *want):
+	case !f.Same(*f.written, *want):
 		return fmt.Sprintf("postgresql.auto.conf has %q: does somebody else change it at the same time?", *f.written)
 	case f.error != nil && !f.pendingRestart:
 		return fmt.Sprintf("the server did not take it, so the old value was put back (%s); see its log", *f.error)
 	case slices.Contains([]string{"command line", "environment variable", "override"}, f.source):
 		return fmt.Sprintf("it has no effect, since the server's %s says otherwise; take the setting out of there, or change it there", f.source)
+	case f.fromFile() && !f.pendingRestart && !f.keeps(*want):
+		return fmt.Sprintf("the server uses %q instead, so the old value was put back; see its log", f.reset)
 	}
 	return ""
 }
@@ -93,11 +124,15 @@ func (f settingFound) fromFile() bool { return f.source == "configuration file" 
 // the state was made, although the same may be written: somebody wrote it by hand.
 func (f settingFound) isStale(state SystemSettingState) bool {
 	return f.fromFile() && f.effective != nil && !state.PendingRestart && !f.pendingRestart &&
-		state.EffectiveValue != "" && *f.effective != state.EffectiveValue && f.same(*f.written, state.Value)
+		state.EffectiveValue != "" && *f.effective != state.EffectiveValue && f.Same(*f.written, state.Value)
 }
 
-// same reports whether two values are the same one to the server.
-func (f settingFound) same(a, b string) bool { return postgres.SameSetting(f.name, a, b) }
+// keeps reports whether the server uses a value. Some settings show more than they are: it is not shown
+// values that are compared. The server rewrites texts, and may know spellings that we do not.
+func (f settingFound) keeps(value string) bool {
+	_, fault := f.Parse(value)
+	return f.Type == catalogue.String || fault != nil || f.Same(f.reset, value)
+}
 
 // state is what the resource keeps.
 func (f settingFound) state(args SystemSettingArgs) SystemSettingState {
@@ -110,11 +145,14 @@ func (f settingFound) state(args SystemSettingArgs) SystemSettingState {
 
 // takesEffect follows from the setting's context; libraries are loaded when a session begins.
 func (f settingFound) takesEffect() string {
-	switch {
-	case f.context == "postmaster" || f.context == "internal":
+	switch f.Context {
+	case catalogue.Postmaster, catalogue.Internal:
 		return atRestart
-	case f.context == "backend" || f.context == "superuser-backend",
-		f.name == "session_preload_libraries" || f.name == "local_preload_libraries":
+	case catalogue.Backend, catalogue.SuperuserBackend:
+		return inNewSessions
+	}
+	switch strings.ToLower(f.Name) {
+	case "session_preload_libraries", "local_preload_libraries":
 		return inNewSessions
 	}
 	return atReload
@@ -123,7 +161,7 @@ func (f settingFound) takesEffect() string {
 // explainRefusal says what to do where the server lets nobody, or not this login, change settings of the
 // whole server, as is usual where somebody else operates it, and where the setting is a library's.
 func (f settingFound) explainRefusal(err error) error {
-	if library, _, qualified := strings.Cut(f.name, "."); qualified && isCode(err, undefinedObject) {
+	if library, _, qualified := strings.Cut(f.Name, "."); qualified && isCode(err, undefinedObject) {
 		return fmt.Errorf("%w. No library that the server has loaded knows it: add %s to shared_preload_libraries, or, "+
 			"if the application reads it by itself, make it a default of a database or role (SessionDefault)", err, library)
 	}
@@ -131,7 +169,7 @@ func (f settingFound) explainRefusal(err error) error {
 		return err
 	}
 	elsewhere := "change it where whoever operates the server offers it"
-	if f.context == "user" || f.context == "superuser" {
+	if f.Context.PerRole() {
 		elsewhere = "make it a default of a database or role instead (SessionDefault), or " + elsewhere
 	}
 	return fmt.Errorf("%w. This server does not let the login change settings of the whole server, as is usual with managed PostgreSQL; %s", err, elsewhere)

@@ -30,7 +30,7 @@ type SystemSettingArgs struct {
 type SystemSettingState struct {
 	SystemSettingArgs
 	EffectiveValue string `pulumi:"effectiveValue"`
-	TakesEffect    string `pulumi:"takesEffect"`
+	TakesEffect    string `pulumi:"takesEffect,optional"` // states of earlier versions have none
 	PendingRestart bool   `pulumi:"pendingRestart"`
 }
 
@@ -110,7 +110,7 @@ func (r *SystemSetting) Read(ctx context.Context, request infer.ReadRequest[Syst
 	switch {
 	case found.isStale(request.State):
 		value = *found.effective
-	case found.same(value, request.Inputs.Value):
+	case found.Same(value, request.Inputs.Value):
 		value = request.Inputs.Value
 	}
 	response.ID = request.ID

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/witchcityrope/database/internal/pgtest"
+	"github.com/witchcityrope/database/internal/postgres"
 )
 
 func TestSystemSettingCheck(t *testing.T) {
@@ -110,6 +111,24 @@ func TestSystemSetting(t *testing.T) {
 			resource := provider.create("SystemSetting", setting(name, test.value))
 			assert.Equal(t, test.want, resource.output("takesEffect"), name)
 			assert.Equal(t, test.want == "restart", resource.state.Get("pendingRestart").AsBool(), name)
+			resource.delete()
+		}
+	})
+	t.Run("the same value in other words", func(t *testing.T) {
+		for name, test := range map[string]struct{ value, same, other string }{
+			"work_mem": {"16MB", "16384kB", "16385kB"}, "checkpoint_timeout": {"0.5h", "30min", "31min"}, "jit": {"off", "FALSE", "true"},
+			"synchronous_commit": {"on", "true", "local"}, "tcp_keepalives_idle": {"0", "0s", "60"}, "log_file_mode": {"0640", "416", "0600"},
+			"search_path": {`"a", b`, "a,b", "b, a"},
+		} {
+			inputs := setting(name, test.value)
+			resource := provider.create("SystemSetting", inputs)
+			execute(t, conn, "ALTER SYSTEM SET "+name+" = "+postgres.QuoteSetting(name, test.same))
+			require.True(t, resource.refresh())
+			assert.False(t, resource.diff(inputs).HasChanges, name)
+			execute(t, conn, "ALTER SYSTEM SET "+name+" = "+postgres.QuoteSetting(name, test.other))
+			require.True(t, resource.refresh())
+			assert.True(t, resource.diff(inputs).HasChanges, name)
+			resource.update(setting(name, test.same))
 			resource.delete()
 		}
 	})
