@@ -74,6 +74,10 @@ func decode(path string, raw json.RawMessage, into reflect.Value, faults *Faults
 		decodeMap(path, raw, into, faults)
 		return
 	}
+	if into.Kind() == reflect.Slice && into.Type().Elem().Kind() == reflect.Struct {
+		decodeList(path, raw, into, faults)
+		return
+	}
 	decodeLeaf(path, raw, into, faults)
 }
 
@@ -89,6 +93,19 @@ func decodeMap(path string, raw json.RawMessage, into reflect.Value, faults *Fau
 		value := reflect.New(into.Type().Elem()).Elem()
 		decodeLeaf(path+"."+key, entries[key], value, faults)
 		into.SetMapIndex(reflect.ValueOf(key), value)
+	}
+}
+
+// decodeList decodes a list of objects one by one, so that each fault has its path.
+func decodeList(path string, raw json.RawMessage, into reflect.Value, faults *Faults) {
+	var elements []json.RawMessage
+	if err := json.Unmarshal(raw, &elements); err != nil || elements == nil {
+		faults.add(path, shown(raw), "is not a list", "write its elements indented below it, each after a dash, or leave it out")
+		return
+	}
+	into.Set(reflect.MakeSlice(into.Type(), len(elements), len(elements)))
+	for i, element := range elements {
+		decode(fmt.Sprintf("%s[%d]", path, i), element, into.Index(i), faults)
 	}
 }
 

@@ -128,7 +128,8 @@ type TLS struct {
 	Validity      Duration `json:"validity" default:"365d" doc:"of the server's certificate"`
 	RenewBefore   Duration `json:"renewBefore" default:"30d" doc:"how long before its end the next up renews it"`
 	CAValidity    Duration `json:"caValidity" default:"3650d" doc:"of the CA"`
-	CARenewBefore Duration `json:"caRenewBefore" default:"400d" doc:"how long before its end the next up renews it"`
+	CARenewBefore Duration `json:"caRenewBefore" default:"400d" doc:"how long before its end the next up renews it, with the key that it has"`
+	CAGeneration  int      `json:"caGeneration" default:"1" doc:"of the CA; the next number changes it for the one that clients trust already, and announces another: raise it by one, and only when all clients have fetched caCertificate since the last time"`
 }
 
 // Subject is the distinguished name that both certificates carry.
@@ -148,9 +149,11 @@ type Database struct {
 
 // Access is who may do what.
 type Access struct {
-	Prefix      string      `json:"prefix" doc:"of all role names: <prefix>_owner, <prefix>_migrator, …; the database name if empty"`
-	Generation  int         `json:"generation" default:"1" doc:"of all passwords; the next number rotates them"`
-	Application Application `json:"application" doc:"what the application may do beyond reading and writing"`
+	Prefix      string       `json:"prefix" doc:"of all role names: <prefix>_owner, <prefix>_migrator, …; the database name if empty"`
+	Generation  int          `json:"generation" default:"1" doc:"of all passwords; the next number rotates them"`
+	Application Application  `json:"application" doc:"what the application may do beyond reading and writing"`
+	From        From         `json:"from" doc:"where each client may come from, and from nowhere else: internal (network.subnet), external (this host, through the published port), or ranges of addresses; everywhere if empty"`
+	Rules       []AccessRule `json:"rules" doc:"lines of pg_hba.conf that are tried before those made from the rest of the configuration"`
 }
 
 // Application is what the application's logins may do beyond SELECT, INSERT, UPDATE and DELETE.

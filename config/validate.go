@@ -20,7 +20,8 @@ func (s *Stack) validate() Faults {
 		rootSecretSource, target, serverNames, serverResources, healthCheck, serverLog,
 		storage, network, networkNames, publish, tlsNames, tlsSubject, tlsValidity, tlsPolicy,
 		settingNames, settingValues, externalSettings, sharedBuffers, durability, preload,
-		databaseNames, schemaNames, extensionNames, accessNames, applicationRights, pools, connectionBudget,
+		databaseNames, schemaNames, extensionNames, accessNames, applicationRights,
+		accessFrom, accessRules, accessAssertions, pools, connectionBudget,
 	} {
 		rule(s, &faults)
 	}
@@ -244,6 +245,7 @@ func tlsValidity(s *Stack, faults *Faults) {
 	}
 	check("tls.validity", s.TLS.Validity, "tls.renewBefore", s.TLS.RenewBefore)
 	check("tls.caValidity", s.TLS.CAValidity, "tls.caRenewBefore", s.TLS.CARenewBefore)
+	inRange(faults, "tls.caGeneration", s.TLS.CAGeneration, 1, 1<<30)
 	if s.TLS.CARenewBefore < s.TLS.Validity {
 		faults.add("tls.caRenewBefore", s.TLS.CARenewBefore, fmt.Sprintf("a server certificate (%s) would outlive its CA", s.TLS.Validity), "make it at least tls.validity")
 	}

@@ -1,52 +1,9 @@
 package access
 
-import (
-	"fmt"
-
-	"github.com/witchcityrope/database/config"
-)
+import "github.com/witchcityrope/database/config"
 
 // Names are the names of a stack's roles.
-type Names struct {
-	Owner, Migrator                   string
-	ReadWrite, ReadOnlyGroup          string // what logins are members of
-	ReadOnly, Monitor, Backup, Health string // logins
-	AppSlots                          [2]string
-
-	generation int
-}
+type Names = config.Names
 
 // NewNames derives the names from the prefix.
-func NewNames(access config.Access) Names {
-	name := func(suffix string) string { return access.Prefix + "_" + suffix }
-	return Names{
-		Owner: name("owner"), Migrator: name("migrator"), ReadWrite: name("rw"), ReadOnlyGroup: name("ro"),
-		ReadOnly: name("readonly"), Monitor: name("monitor"), Backup: name("backup"), Health: name("health"),
-		AppSlots:   [2]string{name("app_0"), name("app_1")},
-		generation: access.Generation,
-	}
-}
-
-// App is the application's login of the present generation. The other slot
-// still has the password of the generation before, so that nobody who uses it
-// is locked out by a rotation.
-func (n Names) App() string { return n.AppSlots[n.generation%2] }
-
-// Generation of the password that a role has now.
-func (n Names) Generation(role string) int {
-	if role == n.AppSlots[(n.generation+1)%2] {
-		return n.generation - 1
-	}
-	return n.generation
-}
-
-// Login is the role that a client logs in as.
-func (n Names) Login(client string) (string, error) {
-	login, known := map[string]string{
-		"app": n.App(), "migrator": n.Migrator, "readonly": n.ReadOnly, "monitor": n.Monitor, "backup": n.Backup,
-	}[client]
-	if !known {
-		return "", fmt.Errorf("no client %s: known are app, migrator, readonly, monitor and backup", client)
-	}
-	return login, nil
-}
+func NewNames(access config.Access) Names { return access.Names() }

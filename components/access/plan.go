@@ -60,24 +60,22 @@ const extensionSchema = "public"
 func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 	names := NewNames(stack.Access)
 	verifier := func(role string) string { return derivation.Verifier(role, names.Generation(role)) }
-	login := func(name string, memberOf ...string) Role {
-		return Role{Name: name, Login: true, Verifier: verifier(name), MemberOf: memberOf}
+	login := func(name string) Role {
+		return Role{Name: name, Login: true, Verifier: verifier(name), MemberOf: names.MemberOf(name)}
 	}
+	migrator := login(names.Migrator)
+	migrator.AssumeRole = names.Owner
 	plan := Plan{
 		Database:   stack.Database.Name,
 		Superuser:  stack.Target.Username,
 		Extensions: stack.Database.Extensions,
 		Roles: []Role{
 			{Name: names.Owner}, {Name: names.ReadWrite}, {Name: names.ReadOnlyGroup},
-			{Name: names.Migrator, Login: true, Verifier: verifier(names.Migrator), MemberOf: []string{names.Owner}, AssumeRole: names.Owner},
-			login(names.ReadOnly, names.ReadOnlyGroup),
-			login(names.Monitor, "pg_monitor"),
-			login(names.Backup, "pg_read_all_data"),
-			login(names.Health),
+			migrator, login(names.ReadOnly), login(names.Monitor), login(names.Backup), login(names.Health),
 		},
 	}
 	for _, slot := range names.AppSlots {
-		role := login(slot, names.ReadWrite)
+		role := login(slot)
 		role.CreateDatabase = stack.Access.Application.CreateDatabases
 		plan.Roles = append(plan.Roles, role)
 	}

@@ -57,7 +57,7 @@ func NewPlan(stack *config.Stack, image string, derivation *password.Derivation)
 	}
 	names := access.NewNames(stack.Access)
 	superuser := stack.Target.Username
-	hba, err := postgres.RenderHBA(hbaRules(stack, names))
+	hba, err := postgres.RenderHBA(stack.HBARules())
 	if err != nil {
 		return Plan{}, fmt.Errorf("access rules: %w", err)
 	}
@@ -96,31 +96,6 @@ func healthCheck(stack *config.Stack, names access.Names) []string {
 	}
 	return []string{"CMD-SHELL", fmt.Sprintf("%s psql -X -w -h 127.0.0.1 -U %s -d %s -Atqc 'SELECT 1' >/dev/null",
 		strings.Join(variables, " "), names.Health, stack.Database.Name)}
-}
-
-// hbaRules are read from the top; the first that matches decides (manual, section 21.1).
-func hbaRules(stack *config.Stack, names access.Names) []postgres.HBARule {
-	const scram = "scram-sha-256"
-	overTCP := "host"
-	if stack.TLS.Required {
-		overTCP = "hostssl"
-	}
-	superuser := []string{stack.Target.Username}
-	everything := []string{"all"}
-	database := []string{stack.Database.Name}
-	application := database
-	if stack.Access.Application.CreateDatabases {
-		application = everything
-	}
-	return []postgres.HBARule{
-		{Type: "local", Databases: everything, Roles: superuser, Method: "peer"},
-		// Administration comes through the published port, never from where the API lives.
-		{Type: "host", Databases: everything, Roles: superuser, Address: stack.Network.Subnet, Method: "reject"},
-		{Type: overTCP, Databases: everything, Roles: superuser, Address: "all", Method: scram},
-		{Type: overTCP, Databases: database, Roles: []string{names.Health}, Address: "127.0.0.1/32", Method: scram},
-		{Type: overTCP, Databases: application, Roles: names.AppSlots[:], Address: "all", Method: scram},
-		{Type: overTCP, Databases: database, Roles: []string{names.Migrator, names.ReadOnly, names.Monitor, names.Backup}, Address: "all", Method: scram},
-	}
 }
 
 // unseen hashes what the docker provider does not see.

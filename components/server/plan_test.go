@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/witchcityrope/database/components/access"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/config/configtest"
 	"github.com/witchcityrope/database/internal/password"
@@ -47,7 +46,7 @@ func TestAccessRulesOfTheStacks(t *testing.T) {
 func TestAccessRulesNeverTrust(t *testing.T) {
 	for _, name := range configtest.Stacks() {
 		stack := configtest.Stack(t, name, nil)
-		for _, rule := range hbaRules(stack, access.NewNames(stack.Access)) {
+		for _, rule := range stack.HBARules() {
 			assert.Contains(t, []string{"scram-sha-256", "peer", "reject"}, rule.Method)
 			if rule.Method == "peer" {
 				assert.Equal(t, "local", rule.Type)

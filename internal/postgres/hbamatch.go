@@ -38,13 +38,14 @@ func MatchHBA(rules []HBARule, connection HBAConnection) (index int, found bool)
 
 // Matches says whether the rule is about a connection (manual, section 21.1).
 func (r HBARule) Matches(c HBAConnection) bool {
-	return r.matchesType(c) && r.matchesAddress(c) && r.matchesDatabase(c) && r.matchesRole(c)
+	return r.matchesType(c) && r.matchesRole(c) && r.matchesDatabase(c) && r.matchesAddress(c)
 }
 
 // Admits says whether a connection that the rule is about may come in, if it can prove who it is.
 func (r HBARule) Admits() bool { return r.Method != "reject" }
 
-func (r HBARule) String() string { return strings.ReplaceAll(r.line(), "\t", " ") }
+// String is the rule as a line of pg_hba.conf.
+func (r HBARule) String() string { return strings.NewReplacer("\t\t", " ", "\t", " ").Replace(r.line()) }
 
 func (r HBARule) matchesType(c HBAConnection) bool {
 	switch r.Type {

@@ -40,6 +40,11 @@ func rowsOf(prefix string, object reflect.Value) []row {
 			continue
 		}
 		value := object.Field(i)
+		if isList(value.Type()) {
+			found = append(found, row{prefix + key, "list of objects", "[]", field.Tag.Get("doc")})
+			found = append(found, rowsOf(prefix+key+"[].", reflect.Zero(value.Type().Elem()))...)
+			continue
+		}
 		this := row{prefix + key, kindOf(value), initialOf(value), field.Tag.Get("doc")}
 		switch value.Kind() {
 		case reflect.Struct:
@@ -53,6 +58,11 @@ func rowsOf(prefix string, object reflect.Value) []row {
 		}
 	}
 	return found
+}
+
+// isList says whether a type is a list of objects.
+func isList(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
 }
 
 func kindOf(value reflect.Value) string {

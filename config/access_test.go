@@ -1,0 +1,94 @@
+package config_test
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/config/configtest"
+	"github.com/witchcityrope/database/internal/postgres"
+)
+
+func lines(stack *config.Stack) []string {
+	var texts []string
+	for _, rule := range stack.HBARules() {
+		texts = append(texts, rule.String())
+	}
+	return texts
+}
+
+func TestConfiguredRulesComeFirst(t *testing.T) {
+	stack := configtest.Stack(t, "prod", map[string]string{"access": `{"rules": [
+		{"type": "hostssl", "databases": ["witchcityrope"], "roles": ["readonly", "+witchcityrope_rw"], "address": "172.22.7.0/24", "method": "reject"},
+		{"type": "local", "databases": ["postgres"], "roles": ["health"], "method": "scram-sha-256"}]}`})
+	assert.Equal(t, []string{
+		"hostssl witchcityrope witchcityrope_readonly,+witchcityrope_rw 172.22.7.0/24 reject",
+		"local postgres witchcityrope_health scram-sha-256",
+		"local all postgres peer",
+	}, lines(stack)[:3])
+}
+
+func TestClientsComeFromWhereTheyMay(t *testing.T) {
+	stack := configtest.Stack(t, "prod", map[string]string{"access": `{"from": {
+		"monitor": ["internal", "external"], "app": ["172.22.1.0/24", "10.0.0.7"]}}`})
+	assert.Equal(t, []string{
+		"hostssl witchcityrope witchcityrope_app_0,witchcityrope_app_1 172.22.1.0/24 scram-sha-256",
+		"hostssl witchcityrope witchcityrope_app_0,witchcityrope_app_1 10.0.0.7/32 scram-sha-256",
+		"hostssl witchcityrope witchcityrope_monitor 172.22.0.0/16 scram-sha-256",
+		"hostssl witchcityrope witchcityrope_monitor 10.220.22.1/32 scram-sha-256",
+		"hostssl witchcityrope witchcityrope_migrator,witchcityrope_readonly,witchcityrope_backup all scram-sha-256",
+	}, lines(stack)[4:])
+}
+
+// Random rules that a stack accepts keep what every stack promises, from any address.
+func TestAcceptedRulesKeepThePromises(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	pick := func(words ...string) string { return words[random.IntN(len(words))] }
+	values := configtest.Values(t, "prod")
+	from := netip.MustParsePrefix("172.22.3.0/24")
+	accepted := 0
+	for range 800 {
+		var rules []config.AccessRule
+		for range 1 + random.IntN(3) {
+			rules = append(rules, config.AccessRule{
+				Type: pick("hostssl", "hostssl", "host"), Databases: []string{pick("all", "witchcityrope", "samerole", "postgres")},
+				Roles:   []string{pick("all", "app", "monitor", "readonly", "postgres", "+witchcityrope_ro", "+pg_monitor")},
+				Address: pick("all", "172.22.0.0/16", "172.22.3.0/25", "172.22.3.128/25", "172.22.3.4", "10.220.22.0/28", "::/0"),
+				Method:  pick("scram-sha-256", "reject"),
+			})
+		}
+		access, err := json.Marshal(map[string]any{"rules": rules, "from": map[string]any{"monitor": []string{from.String()}}})
+		require.NoError(t, err)
+		values["access"] = string(access)
+		candidate, err := config.Decode(configtest.Project, "prod", values)
+		if err != nil {
+			continue
+		}
+		accepted++
+		names, made := candidate.Access.Names(), candidate.HBARules()
+		attempt := func(role, address string, encrypted bool) bool {
+			connection := postgres.HBAConnection{Role: role, MemberOf: names.MemberOf(role), Database: "witchcityrope", TLS: encrypted, Address: netip.MustParseAddr(address)}
+			index, found := postgres.MatchHBA(made, connection)
+			return found && made[index].Admits()
+		}
+		anywhere := netip.AddrFrom4([4]byte{byte(random.IntN(256)), byte(random.IntN(256)), byte(random.IntN(256)), byte(random.IntN(256))}).String()
+		near := netip.AddrFrom4([4]byte{172, 22, byte(random.IntN(6)), byte(random.IntN(256))})
+		for _, role := range []string{"postgres", names.App(), names.Migrator, names.ReadOnly, names.Monitor, names.Backup, names.Health} {
+			require.False(t, attempt(role, anywhere, false) || attempt(role, near.String(), false), "%s without TLS: %v", role, rules)
+		}
+		require.False(t, attempt(names.Monitor, near.String(), true) && !from.Contains(near), "monitor from %s: %v", near, rules)
+		require.True(t, attempt("postgres", "10.220.22.1", true), "administrator: %v", rules)
+		require.True(t, attempt(names.Health, "127.0.0.1", true), "health check: %v", rules)
+		require.True(t, slices.ContainsFunc([]string{"172.22.3.0", "172.22.3.4", "172.22.3.5", "172.22.3.128"}, func(address string) bool {
+			return attempt(names.Monitor, address, true)
+		}), "monitor: %v", rules)
+	}
+	t.Logf("%d of 800 sets of rules accepted", accepted)
+	require.Greater(t, accepted, 40)
+}
