@@ -4,13 +4,13 @@
 STACK ?= dev
 WCRDB  = bin/wcrdb --stack $(STACK)
 
-.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz
+.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz record-consequences
 
 up: build
-	$(WCRDB) up
+	$(WCRDB) up $(ARGS)
 
 preview: build
-	$(WCRDB) preview
+	$(WCRDB) preview $(ARGS)
 
 refresh: build
 	$(WCRDB) refresh
@@ -39,6 +39,10 @@ test: build
 
 e2e: build
 	$(GOTESTSUM) -timeout 70m -count=1 -run EndToEnd ./tests/e2e -e2e $(ARGS)
+
+# What preview foretells against what happens, over all areas of the configuration.
+record-consequences: build
+	go test ./tests/e2e -timeout 60m -count=1 -run EndToEndConsequences -e2e -record-consequences reports/consequences.md
 
 # Pairs against docker compose; the figures go into README.md.
 ROUNDS ?= 5

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -10,29 +12,43 @@ import (
 )
 
 func newPreview(given *options) *cobra.Command {
-	var expectNone, refresh bool
+	var expectNone, refresh, markdown bool
 	command := &cobra.Command{
 		Use:   "preview",
-		Short: "Show what up would change, and change nothing",
-		Args:  cobra.NoArgs,
+		Short: "Show what up would change and what that means, and change nothing",
+		Long: `Show what up would change and what that means, and change nothing.
+
+Each change has a class: online, reload, new sessions, restart, container
+replaced (its data kept), or data loss.`,
+		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			op, screen, err := given.begin()
 			if err != nil {
 				return err
 			}
 			op.Watch = nil // the table says it all
+			if markdown && given.json {
+				return status{errors.New("--json and --markdown: only one of them can be written to standard output"), exitUsage}
+			}
+			if markdown {
+				op.Report = func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+			}
 			report, err := op.Preview(command.Context(), refresh)
 			if err != nil {
 				return err
 			}
-			if given.json {
+			switch {
+			case given.json:
 				err = writeJSON(report)
-			} else {
-				showChanges(screen, report.Result, "up would change nothing")
+			case markdown:
+				screen.Print("%s", markdownOf(report))
+			default:
+				showForecast(screen, report)
 			}
 			return expected(err, expectNone, report.Result)
 		},
 	}
+	command.Flags().BoolVar(&markdown, "markdown", false, "write Markdown for the comment on a pull request to standard output")
 	command.Flags().BoolVar(&expectNone, "expect-no-changes", false, "exit with status 7 if there are any")
 	command.Flags().BoolVar(&refresh, "refresh", false, "look at what was changed by hand, too (needs the server)")
 	return command

@@ -8,13 +8,18 @@ import (
 )
 
 func newUp(given *options) *cobra.Command {
-	return &cobra.Command{
+	var said answers
+	command := &cobra.Command{
 		Use:   "up",
 		Short: "Make the database what the stack file declares",
 		Long: `Make the database what the stack file declares.
 
 What was changed by hand since the last run is found and put right; what a run
-that was killed has left is finished. Run it again whenever in doubt.`,
+that was killed has left is finished. Run it again whenever in doubt.
+
+Where something is there already, it shows first what the changes mean. Before
+sessions are interrupted it asks; --yes answers. Data loss, and a replace that
+nobody can explain, are refused unless --allow names the resource.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			op, screen, err := given.begin()
@@ -22,6 +27,11 @@ that was killed has left is finished. Run it again whenever in doubt.`,
 				return err
 			}
 			stop := screen.Start("up " + given.stack)
+			approver := &approver{answers: said, stack: given.stack, quiet: given.json, screen: screen, pause: func() func() {
+				stop()
+				return func() { stop = screen.Start("up " + given.stack) }
+			}}
+			op.Approve = approver.approve
 			report, err := op.Up(command.Context())
 			stop()
 			if err != nil {
@@ -34,6 +44,9 @@ that was killed has left is finished. Run it again whenever in doubt.`,
 			return nil
 		},
 	}
+	command.Flags().BoolVar(&said.yes, "yes", false, "do not ask before sessions are interrupted")
+	command.Flags().StringArrayVar(&said.allow, "allow", nil, "name of a resource whose data may be lost, or that may be replaced for whatever reason (repeatable)")
+	return command
 }
 
 // summarize says what changed, how to connect and how long it took.

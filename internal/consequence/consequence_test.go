@@ -69,7 +69,7 @@ func TestChangesHaveConsequences(t *testing.T) {
 		"patch":                     {container(nil, inputs{"image": "postgres:16.15-alpine@sha256:ffffffffffffffff"}, "image"), Replaced, "image postgres:16.14-alpine@01234567 → postgres:16.15-alpine@ffffffff", false},
 		"major":                     {container(nil, inputs{"image": "postgres:17.1-alpine"}, "image"), Replaced, "image postgres:16.14-alpine@01234567 → postgres:17.1-alpine: PostgreSQL 17 does not start on data of PostgreSQL 16, which has to be dumped and restored", true},
 		"C library":                 {container(nil, inputs{"image": "postgres:16.14-bookworm"}, "image"), Replaced, "image postgres:16.14-alpine@01234567 → postgres:16.14-bookworm: another C library sorts text otherwise, and indexes on text have to be built anew", true},
-		"nobody can explain":        {because(container(nil, nil, "bridge"), "bridge"), Replaced, "nobody can say why the container is made anew (bridge)", true},
+		"nobody can explain":        {because(container(nil, nil, "bridge"), "bridge"), Replaced, "nobody can say why the container is made anew: bridge", true},
 		"in memory":                 {container(in, map[string]any{"tmpfs": in["tmpfs"], "volumes": nil, "command": command("work_mem=8MB")}, "command"), DataLoss, "the data in memory goes with its container: work_mem 4MB → 8MB", true},
 		"from a volume into memory": {container(nil, in, "volumes"), DataLoss, "the server starts without the data of volume data: storage, storage in memory", true},
 		"stopped for good":          {made("delete", containerType, server(nil), nil), Replaced, "the server is stopped for good", true},
@@ -120,6 +120,16 @@ func TestResourcesInAServerGoWithIt(t *testing.T) {
 	}, Facts{})
 	assert.Equal(t, "made anew with the container", forecast.Effects[1].Reason)
 	assert.False(t, forecast.Effects[1].NeedsAllow)
+}
+
+func TestANetworkTakesTheContainerWithIt(t *testing.T) {
+	forecast := New([]engine.Change{
+		{Operation: "replace", Type: networkType, Name: "network", Before: inputs{"name": "n"}, After: inputs{"name": "n"}, Replaces: []string{"ipamConfigs"}},
+		{Operation: "replace", Type: containerType, Name: "server", Before: server(nil), After: server(inputs{"command": command("work_mem=8MB")})},
+	}, Facts{})
+	assert.Equal(t, Replaced, forecast.Class)
+	assert.Equal(t, "a network that it is on is made anew, work_mem 4MB → 8MB", forecast.Effects[1].Reason)
+	assert.Empty(t, forecast.Refused(nil))
 }
 
 func TestARepairIsExplained(t *testing.T) {

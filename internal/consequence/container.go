@@ -22,7 +22,7 @@ var anew = map[string]string{
 	"volumes": "storage", "mounts": "storage", "tmpfs": "storage in memory", "cpus": "CPU limit", "shmSize": "size of /dev/shm",
 	"logDriver": "log driver", "logOpts": "rotation of the log", "hostname": "host name", "name": "name", "stopTimeout": "time to stop",
 	"stopSignal": "signal to stop", "healthcheck": "health check", "envs": "environment", "entrypoints": "entrypoint", "user": "user",
-	"networkMode": "network mode", "capabilities": "capabilities", "securityOpts": "security options", "memorySwap": "swap",
+	"networkMode": "network mode", "capabilities": "capabilities", "securityOpts": "security options",
 }
 
 func (w context) ofContainer(change engine.Change) Effect {
@@ -69,20 +69,28 @@ func (w context) ofReplacedContainer(change engine.Change) Effect {
 	if repair, known := w.facts.Repairs[change.Name]; known {
 		return Effect{Class: Replaced, Reason: repair}
 	}
-	because := slices.DeleteFunc(properties(change), func(property string) bool {
-		return !slices.Contains(names(change.Replaces), property) && anew[property] == ""
-	})
-	if len(names(change.Replaces)) == 0 || slices.ContainsFunc(names(change.Replaces), func(name string) bool { return anew[name] == "" }) {
+	keys := names(change.Replaces)
+	if len(keys) == 0 { // nothing of its own demands it: what it depends on is made anew
+		keys = slices.DeleteFunc(properties(change), func(property string) bool { return anew[property] == "" })
+	}
+	explained := len(keys) > 0 && !slices.ContainsFunc(keys, func(name string) bool { return anew[name] == "" })
+	if !explained && !w.networkGoes {
 		return Effect{Class: Replaced, NeedsAllow: true,
-			Reason: fmt.Sprintf("nobody can say why the container is made anew (%s)", strings.Join(names(change.Replaces), ", "))}
+			Reason: strings.TrimSuffix("nobody can say why the container is made anew: "+strings.Join(keys, ", "), ": ")}
 	}
 	flags := differentFlags(change.Before["command"], change.After["command"])
-	if slices.Equal(names(change.Replaces), []string{"command"}) && len(flags) > 0 {
+	if slices.Equal(keys, []string{"command"}) && len(flags) > 0 && !w.networkGoes {
 		return Effect{Class: Restart, Reason: strings.Join(flags, ", ")}
 	}
 	effect := Effect{Class: Replaced}
 	var reasons []string
-	for _, property := range because {
+	if w.networkGoes {
+		reasons = append(reasons, "a network that it is on is made anew")
+	}
+	for _, property := range properties(change) {
+		if anew[property] == "" {
+			continue
+		}
 		switch property {
 		case "command":
 			reasons = append(reasons, flags...)
@@ -96,7 +104,7 @@ func (w context) ofReplacedContainer(change engine.Change) Effect {
 		}
 	}
 	if len(reasons) == 0 {
-		reasons = []string{strings.Join(names(change.Replaces), ", ")}
+		reasons = []string{strings.Join(keys, ", ")}
 	}
 	slices.Sort(reasons)
 	effect.Reason = strings.Join(slices.Compact(reasons), ", ")

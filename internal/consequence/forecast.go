@@ -49,8 +49,11 @@ func New(changes []engine.Change, facts Facts) Forecast {
 	forecast := Forecast{Effects: []Effect{}}
 	whole := context{facts: facts}
 	for _, change := range changes {
-		if change.Type == containerType {
+		switch {
+		case change.Type == containerType && slices.Contains(done, change.Operation):
 			whole.container = change.Operation
+		case change.Type == networkType && (change.Operation == "replace" || change.Operation == "delete"):
+			whole.networkGoes = true
 		}
 	}
 	for _, change := range changes {

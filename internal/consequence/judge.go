@@ -52,6 +52,8 @@ var harmless = map[string]string{
 type context struct {
 	facts     Facts
 	container string // what becomes of the container; empty if nothing
+	// networkGoes: one of the container's networks is made anew.
+	networkGoes bool
 }
 
 // done are the operations that change something; all others are what was found.

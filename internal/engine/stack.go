@@ -177,7 +177,7 @@ type Options struct {
 	Refresh bool
 	// Targets are the URNs that a refresh is limited to.
 	Targets []string
-	// Replace are the URNs that Up replaces in any case.
+	// Replace are the URNs that are replaced in any case.
 	Replace []string
 	// Out receives the engine's own text output; nil for none.
 	Out io.Writer
@@ -251,6 +251,9 @@ func (s *Stack) Preview(ctx context.Context, options Options, watch Watch) (Resu
 		opts := []optpreview.Option{optpreview.EventStreams(channel), optpreview.SuppressProgress(), optpreview.ProgressStreams(writers(options.Out)...)}
 		if options.Refresh {
 			opts = append(opts, optpreview.Refresh())
+		}
+		if len(options.Replace) > 0 {
+			opts = append(opts, optpreview.Replace(options.Replace))
 		}
 		_, err := s.auto.Preview(ctx, opts...)
 		return err

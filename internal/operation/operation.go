@@ -17,6 +17,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/consequence"
 	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/password"
 )
@@ -42,6 +43,9 @@ type Operation struct {
 	ProviderName string
 	Report       Reporter
 	Watch        engine.Watch
+	// Approve decides about what an up means, before anything is done; an error
+	// refuses it. If nil, whatever interrupts or loses data is refused.
+	Approve func(consequence.Forecast) error
 
 	config *config.Stack
 	values map[string]string
@@ -51,6 +55,8 @@ type Operation struct {
 // Report of what an operation did.
 type Report struct {
 	engine.Result
+	// Consequence is what the changes mean for those who use the database.
+	Consequence consequence.Forecast `json:"consequence"`
 	// StandIns are the plugins that were stood in for.
 	StandIns []string `json:"standIns,omitempty"`
 	// Image that the container runs.
@@ -109,13 +115,13 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 		}
 		repair.refresh = false
 	case repair.moved:
-		if err := o.upAfter(ctx, stack, repair.replace, withoutServer...); err != nil {
+		if err := o.upAfter(ctx, stack, tools, repair.replace, withoutServer...); err != nil {
 			return Report{}, err
 		}
 		repair.refresh, repair.replace = true, nil
 	case repair.unencrypted:
 		o.Report("TLS was switched off in the server: it is switched on before anything else is looked at")
-		if err := o.upAfter(ctx, stack, nil, withoutTLS...); err != nil {
+		if err := o.upAfter(ctx, stack, tools, nil, withoutTLS...); err != nil {
 			return Report{}, err
 		}
 		repair.refresh = true
@@ -124,7 +130,7 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 			return Report{}, err
 		}
 	}
-	result, err := stack.Up(ctx, engine.Options{Refresh: repair.refresh, Replace: repair.replace}, o.Watch)
+	result, forecast, err := o.apply(ctx, stack, tools, engine.Options{Refresh: repair.refresh, Replace: repair.replace})
 	if err != nil && foreign != "" {
 		err = errors.Join(fmt.Errorf("%w\nvolume %s was there before this run and is left as it is: neither the state nor down will touch it", err, foreign),
 			recovery.release(context.WithoutCancel(ctx)))
@@ -132,7 +138,10 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 	if err != nil {
 		return Report{Result: result}, err
 	}
-	report := Report{Result: result, StandIns: tools.standIns, Image: tools.image}
+	report := Report{Result: result, Consequence: forecast, StandIns: tools.standIns, Image: tools.image}
+	if err := o.rememberDeclared(tools); err != nil {
+		return report, err
+	}
 	if err := o.readOutputs(ctx, stack, &report); err != nil {
 		return report, err
 	}
@@ -145,11 +154,14 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 
 // upAfter brings up what can be without a look at the rest, which can then be
 // looked at.
-func (o *Operation) upAfter(ctx context.Context, stack *engine.Stack, replace []string, plugins ...string) error {
+func (o *Operation) upAfter(ctx context.Context, stack *engine.Stack, tools *tools, replace []string, plugins ...string) error {
 	if _, err := o.refreshOnly(ctx, stack, plugins...); err != nil {
 		return err
 	}
-	_, err := stack.Up(ctx, engine.Options{Replace: replace}, o.Watch)
+	if err := o.forgetDeclared(); err != nil {
+		return err
+	}
+	_, _, err := o.apply(ctx, stack, tools, engine.Options{Replace: replace})
 	return err
 }
 
@@ -183,7 +195,7 @@ func (o *Operation) recovery(stack *engine.Stack, derivation *password.Derivatio
 	if o.config.Target.Type != config.Container {
 		return nil
 	}
-	return &recovery{stack: stack, docker: o.docker, derivation: derivation, report: o.Report}
+	return &recovery{stack: stack, docker: o.docker, derivation: derivation, report: o.Report, approve: o.approve}
 }
 
 // Preview says what Up would do; it changes nothing, and needs neither a
@@ -191,7 +203,7 @@ func (o *Operation) recovery(stack *engine.Stack, derivation *password.Derivatio
 func (o *Operation) Preview(ctx context.Context, refresh bool) (report Report, err error) {
 	err = o.with(ctx, false, func(stack *engine.Stack, tools *tools) error {
 		report.StandIns, report.Image = tools.standIns, tools.image
-		report.Result, err = stack.Preview(ctx, engine.Options{Refresh: refresh}, o.Watch)
+		report.Result, report.Consequence, err = o.foresee(ctx, stack, engine.Options{Refresh: refresh})
 		return err
 	})
 	return report, err

@@ -11,8 +11,10 @@ import (
 	"github.com/docker/docker/api/types/network"
 
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/consequence"
 	"github.com/witchcityrope/database/internal/dockerengine"
 	"github.com/witchcityrope/database/internal/engine"
+	"github.com/witchcityrope/database/internal/live"
 )
 
 // removeOrphans makes room where this stack's container or networks are there
@@ -37,7 +39,14 @@ func (r *recovery) removeOrphans(ctx context.Context, state *engine.State) error
 			continue
 		}
 		if orphan.resourceType == containerType {
-			if err := r.checkOwner(ctx, orphan.name); err != nil {
+			running, err := live.Container(ctx, r.docker, orphan.name)
+			if err == nil {
+				err = r.checkOwner(ctx, orphan.name)
+			}
+			if err == nil && running == live.Running {
+				err = r.approve(r.replacedOrphan(orphan.name))
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -50,6 +59,16 @@ func (r *recovery) removeOrphans(ctx context.Context, state *engine.State) error
 		}
 	}
 	return nil
+}
+
+// replacedOrphan is what making room for a running container means.
+func (r *recovery) replacedOrphan(name string) consequence.Forecast {
+	change := engine.Change{Operation: "replace", Type: containerType, Name: name, Before: map[string]any{}}
+	if r.stack.Config.Storage.Type == config.Tmpfs {
+		change.Before["tmpfs"] = map[string]any{"data": "rw"}
+	}
+	change.After = change.Before
+	return consequence.New([]engine.Change{change}, consequence.Facts{Repairs: map[string]string{name: "it runs, and the state does not know it"}})
 }
 
 // checkOwner refuses to touch a container of the same project and stack whose

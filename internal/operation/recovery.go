@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/consequence"
 	"github.com/witchcityrope/database/internal/dockerengine"
 	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/live"
@@ -36,6 +37,7 @@ type recovery struct {
 	docker     client.APIClient
 	derivation *password.Derivation
 	report     Reporter
+	approve    func(consequence.Forecast) error
 }
 
 // finding is what the following operation has to do.
@@ -89,7 +91,7 @@ func (r *recovery) recover(ctx context.Context) (finding, error) {
 	if found.unencrypted, err = r.unencrypted(ctx, state, string(declared.ID)); err != nil {
 		return found, err
 	}
-	attached, err := r.attached(ctx)
+	attached, err := r.attached(ctx, declared)
 	if err == nil && !attached {
 		r.report("a network of the container is gone or was made anew: the container is replaced, its data kept")
 		found.replace, found.refresh = []string{string(declared.URN)}, true
@@ -190,13 +192,14 @@ func (r *recovery) emptied(ctx context.Context, container string) (bool, error) 
 
 // attached says whether the running container is on both of its networks as
 // they are now.
-func (r *recovery) attached(ctx context.Context) (bool, error) {
-	names := []string{r.stack.Config.Network.Name, r.stack.Config.Network.AdminName}
-	found, ok, err := dockerengine.Container(ctx, r.docker, r.stack.Config.Server.Name)
+func (r *recovery) attached(ctx context.Context, declared apitype.ResourceV3) (bool, error) {
+	found, ok, err := dockerengine.Container(ctx, r.docker, string(declared.ID))
 	if err != nil || !ok {
 		return true, err // gone: made anew anyway
 	}
-	for _, name := range names {
+	networks, _ := declared.Inputs["networksAdvanced"].([]any)
+	for _, entry := range networks {
+		name, _ := entry.(map[string]any)["name"].(string)
 		network, ok, err := dockerengine.Network(ctx, r.docker, name)
 		if err != nil {
 			return false, err

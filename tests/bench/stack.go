@@ -57,7 +57,7 @@ func newStack(plugins string) (*stack, error) {
 	)
 }
 
-func (s *stack) up(ctx context.Context) (took, error)   { return s.wcrdb(ctx, "up") }
+func (s *stack) up(ctx context.Context) (took, error)   { return s.wcrdb(ctx, "up", "--yes") }
 func (s *stack) cold(ctx context.Context) (took, error) { return s.up(ctx) }
 
 func (s *stack) down(ctx context.Context) error {

@@ -160,7 +160,7 @@ func (p *project) pulumi(stdin string, args ...string) (string, error) {
 	return string(output), nil
 }
 
-// configure merges values into the stack file.
+// configure merges values into the stack file; nil takes a key out.
 func (p *project) configure(changes values) {
 	p.t.Helper()
 	path := filepath.Join(p.dir, "Pulumi."+p.stack+".yaml")
@@ -181,6 +181,10 @@ func (p *project) configure(changes values) {
 
 func merge(into map[string]any, changes values) {
 	for key, value := range changes {
+		if value == nil {
+			delete(into, key)
+			continue
+		}
 		inner, isMap := value.(values)
 		if !isMap {
 			into[key] = value
@@ -226,11 +230,20 @@ func (r result) String() string {
 	return fmt.Sprintf("exit status %d\n%s%s", r.code, r.stdout, r.stderr)
 }
 
-// command is a run of wcrdb on the stack.
+// unanswered among the arguments leaves out the answer to what an up asks.
+const unanswered = "(unanswered)"
+
+// command is a run of wcrdb on the stack. An up is answered.
 func (p *project) command(ctx context.Context, args ...string) *exec.Cmd {
 	flags := []string{"--project", p.dir, "--stack", p.stack, "--plugins", string(p.plugins)}
 	if p.config().Storage.Protect {
 		flags = append(flags, "--stand-ins")
+	}
+	args = slices.Clone(args)
+	if left := slices.DeleteFunc(args, func(arg string) bool { return arg == unanswered }); args[0] == "up" && len(left) == len(args) {
+		args = append(args, "--yes")
+	} else {
+		args = left
 	}
 	command := exec.CommandContext(ctx, wcrdb, append(flags, args...)...)
 	command.Dir, command.Env = p.dir, p.env

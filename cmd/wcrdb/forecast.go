@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/witchcityrope/database/internal/consequence"
+	"github.com/witchcityrope/database/internal/console"
+	"github.com/witchcityrope/database/internal/operation"
+)
+
+// showForecast shows what an up would do, for people.
+func showForecast(screen *console.Console, report operation.Report) {
+	for _, warning := range report.Warnings {
+		screen.Print("warning: %s\n", warning)
+	}
+	showEffects(screen, report.Consequence)
+	screen.Print("stack %s: %s\n", report.Stack, report.Consequence.Summary())
+	if refused := report.Consequence.Refused(nil); len(refused) > 0 {
+		screen.Print("up refuses this unless it is allowed by name: %s\n", allowing(refused))
+	}
+}
+
+func showEffects(screen *console.Console, forecast consequence.Forecast) {
+	var rows [][]any
+	for _, row := range forecast.Rows() {
+		rows = append(rows, []any{row.Class, row.Change, row.Resource, row.Reason})
+	}
+	if len(rows) > 0 {
+		screen.Table([]any{"consequence", "change", "resource", "why"}, rows)
+	}
+}
+
+// markdownOf is a preview as the comment on a pull request.
+func markdownOf(report operation.Report) string {
+	var out strings.Builder
+	out.WriteString(report.Consequence.Markdown(report.Stack))
+	for _, warning := range report.Warnings {
+		fmt.Fprintf(&out, "\n> %s\n", strings.ReplaceAll(warning, "\n", "\n> "))
+	}
+	if len(report.StandIns) > 0 {
+		fmt.Fprintf(&out, "\nStand-ins were used for: %s\n", joined(report.StandIns))
+	}
+	return out.String()
+}
+
+// answers are what was said on the command line to what an up will ask.
+type answers struct {
+	yes   bool
+	allow []string
+}
+
+// approver shows what an up means, and asks where sessions end or data is lost.
+type approver struct {
+	answers
+	stack  string
+	quiet  bool // only machines look at standard output
+	screen *console.Console
+	// pause stops whatever else is shown, while somebody is asked.
+	pause func() (resume func())
+}
+
+// approve is an operation's Approve. One answer counts for the whole run.
+func (a *approver) approve(forecast consequence.Forecast) error {
+	if len(forecast.Effects) == 0 {
+		return nil
+	}
+	resume := a.pause()
+	defer resume()
+	if !a.quiet {
+		showEffects(a.screen, forecast)
+		a.screen.Print("stack %s: %s\n", a.stack, forecast.Summary())
+	}
+	if refused := forecast.Refused(a.allow); len(refused) > 0 {
+		return fmt.Errorf("stack %s: refused, and nothing was changed:\n%s\nIf that is what you want: wcrdb up -s %[1]s %[3]s",
+			a.stack, reasons(refused), allowing(refused))
+	}
+	asked := forecast.Asks(a.allow)
+	if a.yes || len(asked) == 0 {
+		return nil
+	}
+	if err := a.ask(forecast, asked); err != nil {
+		return err
+	}
+	a.yes = true
+	return nil
+}
+
+func (a *approver) ask(forecast consequence.Forecast, asked []consequence.Effect) error {
+	if a.quiet || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return fmt.Errorf("stack %s: this interrupts everybody who uses the database, and nobody is there to confirm it; nothing was changed:\n%s\nTo go on: wcrdb up -s %[1]s --yes",
+			a.stack, reasons(asked))
+	}
+	fmt.Fprintf(os.Stderr, "%s. Go on? [y/N] ", forecast.Summary())
+	typed, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("confirmation: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(typed)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("not confirmed; nothing was changed")
+}
+
+// reasons lists effects, one on a line.
+func reasons(effects []consequence.Effect) string {
+	var lines []string
+	for _, effect := range effects {
+		lines = append(lines, fmt.Sprintf("  %s: %s %s: %s", effect.Class, effect.Operation, effect.Name, effect.Reason))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// allowing are the flags that allow effects.
+func allowing(effects []consequence.Effect) string {
+	var flags []string
+	for _, effect := range effects {
+		flags = append(flags, "--allow "+effect.Name)
+	}
+	return strings.Join(flags, " ")
+}

@@ -1,0 +1,169 @@
+package operation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/catalogue"
+	"github.com/witchcityrope/database/internal/consequence"
+	"github.com/witchcityrope/database/internal/engine"
+)
+
+// foresee says what an up would change, and what that means for those who use
+// the database.
+func (o *Operation) foresee(ctx context.Context, stack *engine.Stack, options engine.Options) (engine.Result, consequence.Forecast, error) {
+	if err := o.checkStorage(ctx, stack); err != nil {
+		return engine.Result{}, consequence.Forecast{}, err
+	}
+	result, err := stack.Preview(ctx, options, nil)
+	if err != nil {
+		return result, consequence.Forecast{}, err
+	}
+	facts, err := o.facts(options)
+	return result, consequence.New(result.Changes, facts), err
+}
+
+func (o *Operation) facts(options engine.Options) (consequence.Facts, error) {
+	settings, err := catalogue.For(catalogue.DefaultMajor)
+	if err != nil {
+		return consequence.Facts{}, err
+	}
+	facts := consequence.Facts{Repairs: map[string]string{}, Context: func(name string) string {
+		setting, _ := settings.Lookup(name)
+		return string(setting.Context)
+	}}
+	for _, urn := range options.Replace {
+		facts.Repairs[engine.ResourceName(urn)] = "a network of the container is gone or was made anew"
+	}
+	facts.Interruption, err = o.lastInterruption()
+	return facts, err
+}
+
+// apply makes reality what the stack declares, once what that means is
+// approved. Where nothing is there yet, nothing can be interrupted or lost;
+// where nothing was edited since the last run, and options ask for no repair,
+// nothing will change.
+func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools, options engine.Options) (engine.Result, consequence.Forecast, error) {
+	forecast := consequence.New(nil, consequence.Facts{})
+	state, err := stack.State(ctx)
+	if err != nil {
+		return engine.Result{}, forecast, err
+	}
+	repairs := options.Refresh || len(options.Replace) > 0
+	if len(state.Resources()) > 0 && (repairs || o.edited(tools)) {
+		if _, forecast, err = o.foresee(ctx, stack, options); err != nil {
+			return engine.Result{}, forecast, err
+		}
+		if err := o.approve(forecast); err != nil {
+			return engine.Result{}, forecast, err
+		}
+	}
+	outage := &outage{}
+	result, err := stack.Up(ctx, options, outage.watch(o.Watch))
+	return result, forecast, errors.Join(err, o.rememberInterruption(outage))
+}
+
+// approve asks whoever runs the operation; without anybody, nothing that
+// interrupts or loses data is approved.
+func (o *Operation) approve(forecast consequence.Forecast) error {
+	if o.Approve != nil {
+		return o.Approve(forecast)
+	}
+	if forecast.Class.Interrupts() || len(forecast.Refused(nil)) > 0 {
+		return fmt.Errorf("stack %s: not approved: %s", o.Stack, forecast.Summary())
+	}
+	return nil
+}
+
+// checkStorage refuses a data directory elsewhere. The engine is told to ignore
+// it, because the plugin would delete the volume and make another one: without
+// a word, up would change nothing.
+func (o *Operation) checkStorage(ctx context.Context, stack *engine.Stack) error {
+	state, err := stack.State(ctx)
+	if err != nil {
+		return err
+	}
+	volume, known := state.Find(volumeType)
+	storage := o.config.Storage
+	if !known || storage.Type == config.Tmpfs || volume.Inputs["name"] != storage.Volume {
+		return nil
+	}
+	options, _ := volume.Inputs["driverOpts"].(map[string]any)
+	was, _ := options["device"].(string)
+	wanted := ""
+	if storage.Type == config.Bind {
+		wanted = storage.Path
+	}
+	if was == wanted {
+		return nil
+	}
+	return fmt.Errorf("storage.path: %s: the data of volume %s is in %s, and a volume cannot be pointed to another place. "+
+		"To move the data: wcrdb down -s %s, move the files, docker volume rm %[2]s (of a bind volume it removes no files), and wcrdb up; or give the new place another storage.volume",
+		place(wanted), storage.Volume, place(was), o.Stack)
+}
+
+func place(path string) string {
+	if path == "" {
+		return "Docker's own folders"
+	}
+	return path
+}
+
+func (o *Operation) appliedFile() string {
+	return filepath.Join(o.Project.LocalDir(o.Stack), "applied")
+}
+
+// edited says whether configuration, program or plugins differ from those of
+// the last run that succeeded.
+func (o *Operation) edited(tools *tools) bool {
+	applied, err := os.ReadFile(o.appliedFile())
+	declared, failed := o.declared(tools)
+	return err != nil || failed != nil || string(applied) != declared || o.config.Target.Type != config.Container
+}
+
+// declared hashes everything that decides what a run declares.
+func (o *Operation) declared(tools *tools) (string, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	program, err := os.Stat(executable)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal([]any{o.values, slices.Sorted(slices.Values(tools.standIns)), tools.image, tools.replaced,
+		executable, program.Size(), program.ModTime()})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func (o *Operation) rememberDeclared(tools *tools) error {
+	declared, err := o.declared(tools)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.appliedFile(), []byte(declared), 0o600)
+}
+
+// forgetDeclared makes the next run look at what it would change.
+func (o *Operation) forgetDeclared() error {
+	if err := os.Remove(o.appliedFile()); !missing(err) {
+		return err
+	}
+	return nil
+}
+
+// missing says whether an error is that of a file that is not there.
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
