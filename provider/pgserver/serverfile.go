@@ -13,6 +13,8 @@ import (
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
+
+	"github.com/witchcityrope/database/internal/postgres"
 )
 
 var (
@@ -84,10 +86,8 @@ func (*ServerFile) Check(ctx context.Context, request infer.CheckRequest) (infer
 			Property: "check", Reason: fmt.Sprintf("%q is unknown; use one of %s", args.Check, strings.Join(checks, ", ")),
 		})
 	}
-	if args.Check == checkTLS {
-		if _, err := parseBundle(args.Content); err != nil {
-			failures = append(failures, p.CheckFailure{Property: "content", Reason: err.Error()})
-		}
+	if err := contentFault(args); err != nil {
+		failures = append(failures, p.CheckFailure{Property: "content", Reason: err.Error()})
 	}
 	return infer.CheckResponse[ServerFileArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
 }
@@ -114,6 +114,20 @@ func pathFault(path string) string {
 		return fmt.Sprintf("%q has %d characters; use 100 at most", path, len(path))
 	}
 	return ""
+}
+
+// contentFault says why the content cannot be what it is said to be, or nothing.
+func contentFault(args ServerFileArgs) error {
+	switch args.Check {
+	case checkTLS:
+		_, err := parseBundle(args.Content)
+		return err
+	case checkHBA:
+		if err := postgres.CheckHBA(args.Content); err != nil {
+			return fmt.Errorf("is not a file of access rules that a server would take: %s; correct these lines", strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
+	}
+	return nil
 }
 
 // parseBundle reads a certificate chain and its key. Its errors do not repeat the content.
@@ -213,12 +227,10 @@ func (r *ServerFile) apply(ctx context.Context, args ServerFileArgs) error {
 
 // prepare refuses what can be known to be wrong before anything is written.
 func (r *ServerFile) prepare(ctx context.Context, s *session, args ServerFileArgs) error {
-	switch args.Check {
-	case checkTLS:
-		if _, err := parseBundle(args.Content); err != nil {
-			return fmt.Errorf("%s: the content %w", args.Path, err)
-		}
-	case checkHBA:
+	if err := contentFault(args); err != nil {
+		return fmt.Errorf("%s: the content %w", args.Path, err)
+	}
+	if args.Check == checkHBA {
 		used, path, err := s.isFileOf(ctx, "hba_file", args.Path)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -164,10 +165,27 @@ func TestAccessRules(t *testing.T) {
 	unchanged(good)
 	loaded := query[string](t, conn, "SELECT pg_conf_load_time()::text")
 
-	err := rules.tryUpdate(inputs(good + "hots all all all trust\nhost all all all scramble\n"))
-	require.ErrorContains(t, err, "does not understand these access rules, so they were taken back")
-	assert.ErrorContains(t, err, `line 2: invalid connection type "hots"`)
-	assert.ErrorContains(t, err, `line 3: invalid authentication method "scramble"`)
+	// What a server would not understand is refused in preview, and before anything is written where preview did not know it.
+	const bad = good + "hots all all all trust\nhost all all all scramble\n"
+	faults := []string{`line 2: invalid connection type "hots"`, `line 3: invalid authentication method "scramble"`}
+	for _, fault := range faults {
+		assert.Contains(t, provider.faults("ServerFile", inputs(bad))["content"], fault)
+	}
+	written, err := os.Stat(path)
+	require.NoError(t, err)
+	_, err = provider.Update(p.UpdateRequest{ID: rules.id, Urn: urn("ServerFile"), State: rules.state, OldInputs: rules.inputs,
+		Inputs: rules.inputs.Set("content", text(bad).WithSecret(true))})
+	for _, fault := range faults {
+		require.ErrorContains(t, err, fault)
+	}
+	untouched, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(written, untouched), "nothing was written")
+	assert.Equal(t, loaded, query[string](t, conn, "SELECT pg_conf_load_time()::text"), "nothing was loaded")
+
+	// What only the server can know, it says when the file is there; then the old one is put back.
+	err = rules.tryUpdate(inputs(good + `host all "/(" all trust` + "\n"))
+	require.ErrorContains(t, err, "does not understand these access rules, so they were taken back (line 2: invalid regular expression")
 	unchanged(good)
 
 	err = rules.tryUpdate(inputs("host all all all reject\n"))
@@ -264,8 +282,34 @@ func TestTLS(t *testing.T) {
 	assert.Equal(t, "on", ssl.output("effectiveValue"))
 	assert.Equal(t, der(first), presented().Raw)
 
-	file.update(bundle(second + secondKey))
-	assert.Equal(t, der(second), presented().Raw)
+	t.Run("a session that is open goes on", func(t *testing.T) {
+		held := server.Connect(t)
+		require.True(t, query[bool](t, held, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
+		pid := query[int](t, held, "SELECT pg_backend_pid()")
+		execute(t, held, "BEGIN", "CREATE TEMP TABLE kept AS SELECT 1 AS n")
+		file.update(bundle(second + secondKey))
+		assert.Equal(t, der(second), presented().Raw, "new sessions see the new certificate")
+		assert.Equal(t, 1, query[int](t, held, "SELECT n FROM kept"))
+		assert.Equal(t, pid, query[int](t, held, "SELECT pg_backend_pid()"))
+		execute(t, held, "COMMIT")
+	})
+	t.Run("what does not match is refused before anything is written", func(t *testing.T) {
+		path := filepath.Join(server.DataDir, "server.pem")
+		before, err := os.Stat(path)
+		require.NoError(t, err)
+		loaded := query[string](t, conn, "SELECT pg_conf_load_time()::text")
+		for name, content := range map[string]string{
+			"a key of another certificate": first + secondKey, "no key": first, "a bad key": first + strings.Replace(firstKey, "\nM", "\nX", 1),
+		} {
+			_, err := provider.Update(p.UpdateRequest{ID: file.id, Urn: urn("ServerFile"), State: file.state, OldInputs: file.inputs,
+				Inputs: file.inputs.Set("content", text(content).WithSecret(true))})
+			require.ErrorContains(t, err, "server.pem: the content is not a certificate with its private key", name)
+		}
+		after, err := os.Stat(path)
+		require.NoError(t, err)
+		assert.True(t, os.SameFile(before, after), "nothing was written")
+		assert.Equal(t, loaded, query[string](t, conn, "SELECT pg_conf_load_time()::text"), "nothing was loaded")
+	})
 
 	t.Run("drift", func(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(server.DataDir, "server.pem"), []byte(first+firstKey), 0o600))
