@@ -4,7 +4,7 @@
 STACK ?= dev
 WCRDB  = bin/wcrdb --stack $(STACK)
 
-.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz record-consequences
+.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz record-consequences record-settings
 
 up: build
 	$(WCRDB) up $(ARGS)
@@ -69,3 +69,7 @@ fuzz:
 	go test ./config -run '^$$' -fuzz FuzzDecode -fuzztime 30s
 	go test ./internal/catalogue -run '^$$' -fuzz FuzzParse -fuzztime 30s
 	go test ./internal/postgres -run '^$$' -fuzz FuzzRenderHBA -fuzztime 30s
+
+# The catalogue of settings against real servers of every major; what came of it goes into reports/settings.md.
+record-settings:
+	go test ./internal/catalogue -run TestRecord -record -count=1 -v -timeout 60m

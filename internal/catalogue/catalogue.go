@@ -22,7 +22,7 @@ var Majors = []int{14, 15, 16, 17, 18}
 // DefaultMajor is the major version where nothing says which.
 const DefaultMajor = 16
 
-//go:embed data/*.json
+//go:embed data
 var data embed.FS
 
 // Catalogue holds the settings of a major version.
@@ -68,8 +68,11 @@ func load(major int) (*Catalogue, error) {
 	for i := range c.settings {
 		setting := &c.settings[i]
 		c.byName[lower(setting.Name)] = i
-		if setting.Type == Enum {
+		switch setting.Type {
+		case Enum:
 			setting.BuildValues = missing(setting.Values, builds[setting.Name])
+		case String:
+			setting.Words = wordsOf(setting.Name, major)
 		}
 	}
 	return c, nil

@@ -48,8 +48,9 @@ type Setting struct {
 	Min         string            `json:",omitempty"`
 	Max         string            `json:",omitempty"`
 	Values      []string          `json:",omitempty"` // of an enumeration
-	Synonyms    map[string]string `json:",omitempty"` // spellings that an enumeration accepts without listing them
+	Synonyms    map[string]string `json:",omitempty"` // words that an enumeration accepts without listing them, and what they mean
 	BuildValues []string          `json:"-"`          // further values, of servers that are built with what they need
+	Words       []string          `json:"-"`          // of which a string is a list
 	Default     string            // built in; initdb may write another one into postgresql.conf
 	Category    string
 	Description string

@@ -33,8 +33,20 @@ func (v Value) Seconds() (float64, bool) {
 // path and value.
 type Fault struct{ Reason, Remedy string }
 
-// Parse reads a value as the server does.
+// Parse reads a value as the server does, and refuses what it would refuse.
 func (s Setting) Parse(value string) (Value, *Fault) {
+	parsed, fault := s.read(value)
+	if fault == nil {
+		fault = s.hook(parsed)
+	}
+	if fault != nil {
+		return Value{}, fault
+	}
+	return parsed, nil
+}
+
+// read reads a value of the setting's type within its range.
+func (s Setting) read(value string) (Value, *Fault) {
 	switch s.Type {
 	case Bool:
 		on, ok := parseBool(value)
@@ -47,7 +59,7 @@ func (s Setting) Parse(value string) (Value, *Fault) {
 	case Enum:
 		return s.parseEnum(value)
 	default:
-		return Value{Text: value}, s.checkText(value)
+		return Value{Text: value}, nil
 	}
 }
 
@@ -89,7 +101,7 @@ func (s Setting) parseNumber(value string) (Value, *Fault) {
 	if least, most := s.limits(); number < least || number > most {
 		return Value{}, &Fault{"is outside " + inUnit(least, s.Unit) + " to " + inUnit(most, s.Unit), "choose a value within"}
 	}
-	return Value{Number: number, Unit: s.Unit}, s.checkNumber(number)
+	return Value{Number: number, Unit: s.Unit}, nil
 }
 
 // number reads the number that a value begins with.
