@@ -2,14 +2,7 @@ package config
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-)
-
-// PostgreSQL's own defaults (manual, section 20.3.1).
-const (
-	defaultMaxConnections    = 100
-	defaultSuperuserReserved = 3
 )
 
 // healthConnections are those of Docker's health check: one, and one more
@@ -58,16 +51,11 @@ func (b Budget) arithmetic() string {
 
 // Budget adds up what the clients may hold.
 func (s *Stack) Budget() Budget {
-	number := func(name string, fallback int) int {
-		if n, err := strconv.Atoi(string(s.Settings[name])); err == nil {
-			return n
-		}
-		return fallback
-	}
+	number := func(name string) int { return int(s.effective(name).Number) }
 	return Budget{
-		MaxConnections:    number("max_connections", defaultMaxConnections),
-		SuperuserReserved: number("superuser_reserved_connections", defaultSuperuserReserved),
-		Reserved:          number("reserved_connections", 0),
+		MaxConnections:    number("max_connections"),
+		SuperuserReserved: number("superuser_reserved_connections"),
+		Reserved:          number("reserved_connections"), // 0 before PostgreSQL 16
 		Holders: []Holder{
 			{"app", s.Clients.App.Connections()},
 			{"migrator", s.Clients.Migrator.Connections()},

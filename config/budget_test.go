@@ -45,12 +45,3 @@ func TestNoAcceptedBudgetLocksAdministratorsOut(t *testing.T) {
 	}
 	require.NoError(t, quick.Check(property, &quick.Config{MaxCount: 500}))
 }
-
-func TestOffIsReadAsPostgreSQLDoes(t *testing.T) {
-	for _, value := range []Setting{"off", "of", "OFF", "false", "fals", "f", "no", "n", "0", " off "} {
-		assert.True(t, isOff(value), value)
-	}
-	for _, value := range []Setting{"on", "o", "", "true", "t", "yes", "1", "local", "remote_write", "offline", "none"} {
-		assert.False(t, isOff(value), value)
-	}
-}

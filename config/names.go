@@ -36,6 +36,14 @@ func (n Names) Generation(role string) int {
 	return n.generation
 }
 
+// Logins are all roles that a client logs in as, in this generation or the next.
+func (n Names) Logins(client string) []string {
+	return map[string][]string{
+		"app": n.AppSlots[:], "migrator": {n.Migrator}, "readonly": {n.ReadOnly},
+		"monitor": {n.Monitor}, "backup": {n.Backup}, "health": {n.Health},
+	}[client]
+}
+
 // Login is the role that a client logs in as.
 func (n Names) Login(client string) (string, error) {
 	login, known := map[string]string{

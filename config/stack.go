@@ -51,6 +51,9 @@ type Target struct {
 	Port     int        `json:"port" default:"5432" doc:"external only: port"`
 	Username string     `json:"username" default:"postgres" doc:"the superuser; postgres in a container"`
 	CAFile   string     `json:"caFile" doc:"external only: PEM file of the CA that signed the server's certificate; the system's CAs if empty"`
+	Major    int        `json:"major" doc:"major version of PostgreSQL that settings are checked against; 0: the one in server.image's tag, 16 for an external server"`
+	// AlterSystem has to be said: managed servers refuse ALTER SYSTEM.
+	AlterSystem bool `json:"alterSystem" doc:"external only: settings may be changed by ALTER SYSTEM, for all databases of the server"`
 }
 
 // Server is the container.
@@ -99,6 +102,8 @@ type Storage struct {
 	Path    string      `json:"path" doc:"bind only: absolute path on the Docker host, e.g. /mnt/data/postgresql; must exist"`
 	Size    Size        `json:"size" default:"1GiB" doc:"tmpfs only; counts against the memory limit"`
 	Protect bool        `json:"protect" doc:"keep the data whatever happens: it is neither deleted by down nor replaced by up"`
+	// Disposable says in words what fsync: off would mean.
+	Disposable bool `json:"disposable" doc:"a crash may lose the data: allows fsync, full_page_writes and synchronous_commit off on a volume or bind"`
 }
 
 // Network is who can reach the server.
@@ -145,6 +150,7 @@ type Database struct {
 	Name       string   `json:"name" doc:"database name; required"`
 	Schemas    []string `json:"schemas" default:"[\"public\"]" doc:"schemas that exist before the first migration"`
 	Extensions []string `json:"extensions" doc:"extensions; one that has to be preloaded must stand in settings.shared_preload_libraries"`
+	Settings   Settings `json:"settings" doc:"settings of sessions in this database (ALTER DATABASE SET), e.g. lock_timeout: 5s"`
 }
 
 // Access is who may do what.
@@ -154,6 +160,32 @@ type Access struct {
 	Application Application  `json:"application" doc:"what the application may do beyond reading and writing"`
 	From        From         `json:"from" doc:"where each client may come from, and from nowhere else: internal (network.subnet), external (this host, through the published port), or ranges of addresses; everywhere if empty"`
 	Rules       []AccessRule `json:"rules" doc:"lines of pg_hba.conf that are tried before those made from the rest of the configuration"`
+	Settings    Sessions     `json:"settings" doc:"settings of the sessions of one login (ALTER ROLE SET)"`
+}
+
+// Sessions are the settings that sessions begin with, by login. The owner is
+// none: nobody logs in as it, and the migrator, who acts as it, keeps its own.
+type Sessions struct {
+	App      Settings `json:"app" doc:"the API's logins, e.g. statement_timeout: 30s"`
+	Migrator Settings `json:"migrator" doc:"the migration step, e.g. lock_timeout: 5s"`
+	ReadOnly Settings `json:"readonly" doc:"people and reports, e.g. default_transaction_read_only: on"`
+	Monitor  Settings `json:"monitor" doc:"the exporter"`
+	Backup   Settings `json:"backup" doc:"pg_dump"`
+	Health   Settings `json:"health" doc:"Docker's health check"`
+}
+
+// SessionsOf are the settings of one login, which is called as in clients.
+type SessionsOf struct {
+	Client   string
+	Settings Settings
+}
+
+// List has every login, in the order of the fields.
+func (s Sessions) List() []SessionsOf {
+	return []SessionsOf{
+		{"app", s.App}, {"migrator", s.Migrator}, {"readonly", s.ReadOnly},
+		{"monitor", s.Monitor}, {"backup", s.Backup}, {"health", s.Health},
+	}
 }
 
 // Application is what the application's logins may do beyond SELECT, INSERT, UPDATE and DELETE.

@@ -17,9 +17,9 @@ import (
 func (s *Stack) validate() Faults {
 	var faults Faults
 	for _, rule := range []func(*Stack, *Faults){
-		rootSecretSource, target, serverNames, serverResources, healthCheck, serverLog,
+		rootSecretSource, target, majorVersion, serverNames, serverResources, healthCheck, serverLog,
 		storage, network, networkNames, publish, tlsNames, tlsSubject, tlsValidity, tlsPolicy,
-		settingNames, settingValues, externalSettings, sharedBuffers, durability, preload,
+		settingValues, externalSettings, readOnlySessions, searchPaths, durability, preload, libraryNames, acrossSettings,
 		databaseNames, schemaNames, extensionNames, accessNames, applicationRights,
 		accessFrom, accessRules, accessAssertions, pools, connectionBudget,
 	} {
@@ -47,6 +47,9 @@ func target(s *Stack, faults *Faults) {
 			if given.value != "" {
 				faults.add(given.path, given.value, "is only for target.type external", "leave it out, or set target.type")
 			}
+		}
+		if s.Target.AlterSystem {
+			faults.add("target.alterSystem", true, "is only for target.type external: a container's settings are always changed so", "leave it out")
 		}
 		return
 	}
@@ -81,6 +84,9 @@ func serverNames(s *Stack, faults *Faults) {
 
 var imageByDigest = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9._/:-]*@sha256:[0-9a-f]{64}$`)
 
+// leastMemory is for a server that nobody waits for.
+const leastMemory = 128 << 20
+
 func serverResources(s *Stack, faults *Faults) {
 	const mib = 1 << 20
 	// The docker provider reads some other fractions back rounded, and would
@@ -89,7 +95,7 @@ func serverResources(s *Stack, faults *Faults) {
 		math.Abs(s.Server.CPUs*100-hundredths) > 1e-9 || (int(hundredths)%10 != 0 && int(hundredths)%25 != 0) {
 		faults.add("server.cpus", s.Server.CPUs, "is not a number of CPUs", "use 0.1 to 99, in steps of 0.1 or 0.25")
 	}
-	atLeast(faults, "server.memory", s.Server.Memory, 128*mib, "PostgreSQL does not run well with less")
+	atLeast(faults, "server.memory", s.Server.Memory, leastMemory, "PostgreSQL does not run well with less")
 	atLeast(faults, "server.memoryReservation", s.Server.MemoryReservation, 6*mib, "Docker needs that much")
 	atLeast(faults, "server.sharedMemory", s.Server.SharedMemory, 64*mib, "it is Docker's default")
 	if s.Server.MemoryReservation > s.Server.Memory {

@@ -6,10 +6,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/witchcityrope/database/internal/catalogue"
 )
 
 // ours are the settings that other parts of the configuration decide.
 var ours = map[string]string{
+	"allow_alter_system":      "this program changes settings by ALTER SYSTEM",
 	"config_file":             "it lives in the data directory",
 	"data_directory":          "storage decides",
 	"external_pid_file":       "the container decides",
@@ -18,6 +21,8 @@ var ours = map[string]string{
 	"listen_addresses":        "network decides",
 	"password_encryption":     "it is scram-sha-256",
 	"port":                    "network.publish.port decides; inside it is 5432",
+	"role":                    "what a login acts as is made from access",
+	"session_authorization":   "what a login acts as is made from access",
 	"ssl":                     "tls.enabled decides",
 	"ssl_ca_file":             "tls decides",
 	"ssl_cert_file":           "tls decides",
@@ -25,102 +30,140 @@ var ours = map[string]string{
 	"unix_socket_directories": "the image decides",
 }
 
-// gone are names that are no settings of a supported server, though people write them.
-var gone = map[string]struct{ reason, remedy string }{
-	"checkpoint_segments": {"was removed in PostgreSQL 9.5", "use max_wal_size"},
-	"log_login_failures":  {"never existed", "leave it out: failed logins are logged by default"},
-	"wal_keep_segments":   {"was removed in PostgreSQL 13", "use wal_keep_size"},
-	"hash_mem":            {"never existed", "use hash_mem_multiplier"},
-}
-
 // settingName is a name, or the name of an extension and one of its settings (manual, section 20.16).
-var settingName = regexp.MustCompile(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$`)
+var settingName = regexp.MustCompile(`^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$`)
 
-func settingNames(s *Stack, faults *Faults) {
-	for _, name := range sortedKeys(s.Settings) {
-		at := "settings." + name
-		if reason, is := ours[name]; is {
-			faults.add(at, s.Settings[name], "is not set here: "+reason, "leave it out")
-		} else if note, is := gone[name]; is {
-			faults.add(at, s.Settings[name], "no such setting in PostgreSQL 16: "+note.reason, note.remedy)
-		} else if !settingName.MatchString(name) {
-			faults.add(at, s.Settings[name], "is not the name of a setting", "use lower-case letters, digits and underscores")
+// settingsAt is one of the places where settings stand.
+type settingsAt struct {
+	path     string // with the dot before a name
+	settings Settings
+	sessions bool // of sessions only: ALTER DATABASE or ALTER ROLE
+}
+
+// settingPlaces are all places where settings stand.
+func (s *Stack) settingPlaces() []settingsAt {
+	places := []settingsAt{{"settings.", s.Settings, false}, {"database.settings.", s.Database.Settings, true}}
+	for _, login := range s.Access.Settings.List() {
+		places = append(places, settingsAt{"access.settings." + login.Client + ".", login.Settings, true})
+	}
+	return places
+}
+
+// settingValues checks every setting by itself: its name, its value, and
+// whether it can be set where it stands.
+func settingValues(s *Stack, faults *Faults) {
+	for _, place := range s.settingPlaces() {
+		for _, name := range sortedKeys(place.settings) {
+			at, value := place.path+name, place.settings[name]
+			reason, is := ours[name]
+			switch {
+			case is:
+				faults.add(at, value, "is not set here: "+reason, "leave it out")
+			case !settingName.MatchString(name):
+				faults.add(at, value, "is not the name of a setting", "use lower-case letters, digits and underscores")
+			case strings.ContainsAny(string(value), "\x00\n\r"):
+				faults.add(at, strconv.Quote(string(value)), "has a line break or a zero byte", "write it on one line")
+			default:
+				verdict := s.check(place, name)
+				if fault := verdict.Fault; fault != nil && verdict.Known {
+					faults.add(at, value, fault.Reason, fault.Remedy)
+				} else if fault != nil {
+					faults.add(at, nil, fault.Reason, fault.Remedy)
+				} else if verdict.Known && place.sessions && !ofSessions(verdict.Setting) {
+					faults.add(at, value, "is a setting of the whole server, not of a session", "move it to settings")
+				}
+			}
 		}
 	}
 }
 
-func settingValues(s *Stack, faults *Faults) {
+// check asks the catalogue about one setting.
+func (s *Stack) check(place settingsAt, name string) catalogue.Verdict {
+	libraries := s.Catalogue().Libraries() // which of them an external server has loaded is not known here
+	if s.Target.Type != External {
+		libraries = slices.Concat(s.Preloaded(), list(s.Settings["session_preload_libraries"]), list(place.settings["session_preload_libraries"]))
+	}
+	return s.Catalogue().Check(name, string(place.settings[name]), libraries)
+}
+
+// ofSessions says whether ALTER DATABASE and ALTER ROLE take a setting (manual,
+// section 54.24: contexts superuser and user).
+func ofSessions(setting catalogue.Setting) bool {
+	return setting.Context == catalogue.User || setting.Context == catalogue.Superuser
+}
+
+// same says whether a value means the same as another to the server.
+func (s *Stack) same(name string, value Setting, other string) bool {
+	setting, known := s.Catalogue().Lookup(name)
+	return known && setting.Same(string(value), other)
+}
+
+// externalSettings refuses what nobody would apply: a server that somebody else
+// runs is not restarted by this program, and takes ALTER SYSTEM only if the
+// stack says so.
+func externalSettings(s *Stack, faults *Faults) {
+	if s.Target.Type != External {
+		return
+	}
 	for _, name := range sortedKeys(s.Settings) {
-		if strings.ContainsAny(string(s.Settings[name]), "\x00\n\r") {
-			faults.add("settings."+name, strconv.Quote(string(s.Settings[name])), "has a line break or a zero byte", "write it on one line")
+		at, value := "settings."+name, s.Settings[name]
+		setting, known := s.Catalogue().Lookup(name)
+		switch {
+		case known && setting.Context == catalogue.Postmaster:
+			faults.add(at, value, "is only read when the server starts, and an external server is started by somebody else", "set it where that server is run")
+		case s.Target.AlterSystem:
+		case !known || ofSessions(setting):
+			faults.add(at, value, "would be set by ALTER SYSTEM, which an external server may refuse",
+				"move it to database.settings, which holds for sessions in this database, or set target.alterSystem")
+		default:
+			faults.add(at, value, "would be set by ALTER SYSTEM, which an external server may refuse",
+				"set it where that server is run, or set target.alterSystem")
 		}
 	}
-	for _, limit := range []struct {
-		name        string
-		least, most int
-	}{
-		{"max_connections", 1, 262143}, {"superuser_reserved_connections", 0, 262143}, {"reserved_connections", 0, 262143},
-		{"log_min_duration_statement", -1, 2147483647},
-	} {
-		value, given := s.Settings[limit.name]
-		if !given {
-			continue
+}
+
+// readOnlySessions refuses what would shut out this program itself (manual, section 20.11.1).
+func readOnlySessions(s *Stack, faults *Faults) {
+	const name = "default_transaction_read_only"
+	for _, place := range s.settingPlaces()[:2] {
+		if value, given := place.settings[name]; given && s.same(name, value, "on") {
+			faults.add(place.path+name, value, "nobody could declare roles and grants any more", "move it to access.settings, to the clients that only read")
 		}
-		n, err := strconv.Atoi(string(value))
-		if err != nil && limit.name == "log_min_duration_statement" {
-			continue // a time with a unit
+	}
+}
+
+// searchPaths refuses what a role's own search path cannot be.
+func searchPaths(s *Stack, faults *Faults) {
+	for _, login := range s.Access.Settings.List() {
+		if value, given := login.Settings["search_path"]; given && strings.TrimSpace(string(value)) == "" {
+			faults.add("access.settings."+login.Client+".search_path", nil, "an empty search path is taken for none", "write pg_catalog, which is always searched")
 		}
-		if err != nil {
-			faults.add("settings."+limit.name, value, "is not a whole number", "write one")
-			continue
-		}
-		inRange(faults, "settings."+limit.name, n, limit.least, limit.most)
 	}
 }
 
 // durability refuses what risks the data of storage that is meant to survive
 // (manual, section 20.5: "fsync … unrecoverable data corruption").
 func durability(s *Stack, faults *Faults) {
-	if s.Storage.Type == Tmpfs {
+	if s.Storage.Disposable && s.Storage.Protect {
+		faults.add("storage.disposable", true, "protected data is not disposable", "leave out one of the two")
+	}
+	if s.Storage.Disposable && s.Storage.Type == Tmpfs {
+		faults.add("storage.disposable", true, "tmpfs is lost with the container anyway", "leave it out")
+	}
+	if s.Target.Type != External && (s.Storage.Type == Tmpfs || s.Storage.Disposable) {
 		return
 	}
-	for _, name := range []string{"fsync", "full_page_writes", "synchronous_commit"} {
-		if value, given := s.Settings[name]; given && isOff(value) {
-			faults.add("settings."+name, value, fmt.Sprintf("a crash would lose or corrupt data, and storage.type %s is meant to survive", s.Storage.Type), "leave it on, or use tmpfs")
+	meant := fmt.Sprintf("storage.type %s", s.Storage.Type)
+	remedy := "leave it on, use tmpfs, or say that the data may be lost: storage.disposable"
+	if s.Target.Type == External {
+		meant, remedy = "an external server", "leave it on"
+	}
+	for _, place := range s.settingPlaces() {
+		for _, name := range []string{"fsync", "full_page_writes", "synchronous_commit"} {
+			if value, given := place.settings[name]; given && s.same(name, value, "off") {
+				faults.add(place.path+name, value, "a crash would lose or corrupt data, and "+meant+" is meant to survive", remedy)
+			}
 		}
-	}
-}
-
-// isOff reads a boolean as PostgreSQL does: unambiguous beginnings count
-// (manual, section 20.1.1).
-func isOff(value Setting) bool {
-	text := strings.ToLower(strings.TrimSpace(string(value)))
-	return text == "0" || len(text) >= 1 && (strings.HasPrefix("false", text) || strings.HasPrefix("no", text)) ||
-		len(text) >= 2 && strings.HasPrefix("off", text)
-}
-
-// externalSettings refuses what nobody would apply.
-func externalSettings(s *Stack, faults *Faults) {
-	if s.Target.Type == External && len(s.Settings) > 0 {
-		faults.add("settings", nil, "settings are flags that a container's server is started with; an external server is started by somebody else",
-			"leave them out, and set them where that server is run")
-	}
-}
-
-// memoryValue is a number and a unit of memory (manual, section 20.1.1).
-var memoryValue = regexp.MustCompile(`^\s*(\d+)\s*(B|kB|MB|GB|TB)?\s*$`)
-
-// sharedBuffers refuses a cache that the container could not hold.
-func sharedBuffers(s *Stack, faults *Faults) {
-	parts := memoryValue.FindStringSubmatch(string(s.Settings["shared_buffers"]))
-	if parts == nil || s.Target.Type == External {
-		return
-	}
-	unit := map[string]float64{"": 8 << 10, "B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}[parts[2]]
-	number, err := strconv.ParseFloat(parts[1], 64)
-	if err == nil && number*unit > float64(s.Server.Memory)*3/4 {
-		faults.add("settings.shared_buffers", s.Settings["shared_buffers"], fmt.Sprintf("is more than three quarters of server.memory (%s): connections would have no room", s.Server.Memory),
-			"lower it (a quarter is usual), or raise server.memory")
 	}
 }
 
@@ -139,13 +182,26 @@ func preload(s *Stack, faults *Faults) {
 	}
 }
 
-// Preloaded are the libraries of shared_preload_libraries.
-func (s *Stack) Preloaded() []string {
-	var libraries []string
-	for library := range strings.SplitSeq(string(s.Settings["shared_preload_libraries"]), ",") {
-		if library = strings.TrimSpace(library); library != "" {
-			libraries = append(libraries, library)
+// libraryNames refuses misspelt libraries: the server would not start.
+func libraryNames(s *Stack, faults *Faults) {
+	for _, library := range s.Preloaded() {
+		if remedy := nearest(library, s.Catalogue().Libraries()); remedy != "" && !slices.Contains(s.Catalogue().Libraries(), library) {
+			faults.add("settings.shared_preload_libraries", s.Settings["shared_preload_libraries"],
+				fmt.Sprintf("has %s, which is no library of PostgreSQL %d", library, s.Major()), remedy)
 		}
 	}
-	return libraries
+}
+
+// Preloaded are the libraries of shared_preload_libraries.
+func (s *Stack) Preloaded() []string { return list(s.Settings["shared_preload_libraries"]) }
+
+// list takes a list of plain names apart.
+func list(value Setting) []string {
+	var names []string
+	for name := range strings.SplitSeq(string(value), ",") {
+		if name = strings.Trim(strings.TrimSpace(name), `"`); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }

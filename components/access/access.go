@@ -35,12 +35,14 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 		return nil, err
 	}
 	staged := &stages{ctx: ctx, parent: access, args: args, before: args.Ready}
-	for _, register := range []func(*stages, string, Plan) error{
-		registerDatabase, registerSetAside, registerGroups, registerLogins, registerPutBack,
-		registerSchemas, registerExtensions, registerPrivileges,
+	for _, stage := range [][]func(*stages, string, Plan) error{
+		{registerDatabase}, {registerSetAside}, {registerGroups}, {registerLogins}, {registerPutBack},
+		{registerSchemas, registerSessionDefaults}, {registerExtensions}, {registerPrivileges},
 	} {
-		if err := register(staged, name, plan); err != nil {
-			return nil, err
+		for _, register := range stage {
+			if err := register(staged, name, plan); err != nil {
+				return nil, err
+			}
 		}
 		staged.next()
 	}
@@ -118,6 +120,26 @@ func registerPutBack(s *stages, name string, plan Plan) error {
 	return s.add(row, resource, err)
 }
 
+// registerSessionDefaults registers what sessions begin with, chained by whose
+// sessions: all settings of one role, or of the database, are one row.
+func registerSessionDefaults(s *stages, name string, plan Plan) error {
+	for _, setting := range plan.SessionDefaults {
+		args := &pgserver.SessionDefaultArgs{Name: pulumi.String(setting.Name), Value: pulumi.String(setting.Value)}
+		of := "database-" + plan.Database
+		if setting.Role != "" {
+			of, args.Role = setting.Role, pulumi.StringPtr(setting.Role)
+		} else {
+			args.Database = pulumi.StringPtr(plan.Database)
+		}
+		row := "sessions of " + of
+		resource, err := pgserver.NewSessionDefault(s.ctx, strings.Join([]string{name, "session", of, setting.Name}, "-"), args, s.options(row, s.args.PgServer)...)
+		if err := s.add(row, resource, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // registerGroups registers the roles that others are members of.
 func registerGroups(s *stages, name string, plan Plan) error {
 	return registerRoles(s, name, plan, func(role Role) bool { return !role.Login })
@@ -145,6 +167,7 @@ func registerRoles(s *stages, name string, plan Plan, which func(Role) bool) err
 		if role.AssumeRole != "" {
 			args.AssumeRole = pulumi.String(role.AssumeRole)
 		}
+		role.Session.declare(args)
 		row := "role " + role.Name
 		resource, err := postgresql.NewRole(s.ctx, name+"-role-"+role.Name, args, s.options(row, s.args.PostgreSQL)...)
 		if err := s.add(row, resource, err); err != nil {

@@ -19,6 +19,7 @@ type Role struct {
 	MemberOf       []string
 	AssumeRole     string // the role that its sessions act as
 	CreateDatabase bool
+	Session        Session
 }
 
 // Schema is a schema that exists before the first migration.
@@ -44,6 +45,7 @@ type Plan struct {
 	Database          string
 	Superuser         string
 	Roles             []Role
+	SessionDefaults   []SessionDefault
 	Schemas           []Schema
 	Extensions        []string
 	Grants            []Grant
@@ -79,6 +81,7 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 		role.CreateDatabase = stack.Access.Application.CreateDatabases
 		plan.Roles = append(plan.Roles, role)
 	}
+	plan.addSettings(stack, names)
 	for _, schema := range stack.Database.Schemas {
 		plan.Schemas = append(plan.Schemas, Schema{Name: schema, Owner: names.Owner})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/witchcityrope/database/components/certificate"
 	"github.com/witchcityrope/database/components/pgserver"
 	"github.com/witchcityrope/database/components/server"
+	"github.com/witchcityrope/database/components/settings"
 	"github.com/witchcityrope/database/config"
 )
 
@@ -42,6 +43,9 @@ func Program(options Options) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
+		if err := say(ctx, stack.Notices()); err != nil {
+			return err
+		}
 		given, err := readSecrets(ctx, stack, options.ProjectDir)
 		if err != nil {
 			return err
@@ -56,6 +60,19 @@ func Program(options Options) pulumi.RunFunc {
 		}
 		return database.export(ctx)
 	}
+}
+
+// say warns, in a preview, of what is accepted but worth knowing.
+func say(ctx *pulumi.Context, notices []config.Notice) error {
+	if !ctx.DryRun() {
+		return nil
+	}
+	for _, notice := range notices {
+		if err := ctx.Log.Warn(notice.String(), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Database is a stack's database: the top of everything that is declared.
@@ -77,11 +94,16 @@ func New(ctx *pulumi.Context, name string, plan plan, opts ...pulumi.ResourceOpt
 		return nil, err
 	}
 	args := access.Args{PgServer: pgServer, PostgreSQL: postgreSQL}
+	changed := settings.Args{PgServer: pgServer}
 	if plan.stack.Target.Type == config.Container {
 		if err := database.registerServer(ctx, name, pgServer); err != nil {
 			return nil, err
 		}
 		args.Ready, args.Each = database.server.Ready, database.server.Each
+		changed.Ready, changed.Each = []pulumi.Resource{database.server.Superuser}, database.server.Each
+	}
+	if _, err := settings.New(ctx, name+"-settings", plan.settings, changed, pulumi.Parent(database)); err != nil {
+		return nil, err
 	}
 	if _, err := access.New(ctx, name+"-access", plan.access, args, pulumi.Parent(database)); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"github.com/witchcityrope/database/components/certificate"
 	"github.com/witchcityrope/database/components/connections"
 	"github.com/witchcityrope/database/components/server"
+	"github.com/witchcityrope/database/components/settings"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/password"
 )
@@ -18,6 +19,7 @@ type plan struct {
 	superuser   superuserLogin
 	certificate certificate.Plan
 	server      server.Plan
+	settings    settings.Plan
 	access      access.Plan
 	clients     []connections.Client
 }
@@ -45,6 +47,7 @@ func newPlan(stack *config.Stack, image string, given secrets) (plan, error) {
 		stack:       stack,
 		superuser:   newSuperuserLogin(stack, given, derivation),
 		certificate: certificate.NewPlan(stack),
+		settings:    settings.NewPlan(stack),
 		access:      access.NewPlan(stack, derivation),
 	}
 	if assembled.clients, err = connections.NewPlan(stack, derivation); err != nil {

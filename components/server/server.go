@@ -30,6 +30,8 @@ type Server struct {
 	Container *docker.Container
 	// Version of PostgreSQL, as it says itself.
 	Version pulumi.StringOutput `pulumi:"version"`
+	// Superuser is ready as soon as the superuser can come in.
+	Superuser pulumi.Resource
 	// Ready are the resources after which everybody can come in as planned.
 	Ready []pulumi.Resource
 	// Each applies to whatever lives inside the server: gone with the
@@ -203,7 +205,7 @@ func (s *Server) registerInside(ctx *pulumi.Context, name string, plan Plan, arg
 	if err != nil {
 		return fmt.Errorf("superuser: %w", err)
 	}
-	s.Version = superuser.ServerVersion
+	s.Superuser, s.Version = superuser, superuser.ServerVersion
 	pgpass, err := pgserver.NewServerFile(ctx, name+"-health-password", &pgserver.ServerFileArgs{
 		Path: pulumi.String(pgpassFile), Content: pulumi.ToSecret(pulumi.String(plan.PGPass)).(pulumi.StringOutput),
 		Reload: pulumi.Bool(false), Check: pulumi.String("none"),

@@ -1,50 +1,39 @@
-// Package settings splits PostgreSQL's settings by how they reach the server.
 package settings
 
 import (
-	"maps"
-	"slices"
+	"fmt"
 
-	"github.com/witchcityrope/database/config"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/witchcityrope/database/components/pgserver"
 )
 
-// Plan is how the settings reach the server.
-type Plan struct {
-	// StartupFlags follow the name of the server's program, sorted by name: -c name=value ….
-	StartupFlags []string
+// Args are what the settings are changed in.
+type Args struct {
+	PgServer pulumi.ProviderResource
+	// Ready are the resources after which the server accepts the superuser.
+	Ready []pulumi.Resource
+	// Each applies to every setting.
+	Each []pulumi.ResourceOption
 }
 
-// Files of the data directory that settings name.
-const (
-	// BundleFile has the server's certificate and key.
-	BundleFile = "server.pem"
-	// CAFile has the CA's certificate, for the health check.
-	CAFile = "ca.crt"
-)
+// Settings are the settings of a running server.
+type Settings struct{ pulumi.ResourceState }
 
-// NewPlan makes every setting of the stack a startup flag. ssl itself is none:
-// it is switched on in the running server, once there is a certificate.
-func NewPlan(stack *config.Stack) Plan {
-	values := maps.Clone(stack.Settings)
-	if values == nil {
-		values = config.Settings{}
+// New registers one resource for each setting that needs no restart, side by side.
+func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.ResourceOption) (*Settings, error) {
+	settings := &Settings{}
+	if err := ctx.RegisterComponentResource("database:settings:Settings", name, settings, opts...); err != nil {
+		return nil, err
 	}
-	values["password_encryption"] = "scram-sha-256"
-	if stack.TLS.Enabled {
-		values["ssl_cert_file"] = BundleFile
-		values["ssl_key_file"] = BundleFile
-		values["ssl_min_protocol_version"] = orDefault(values["ssl_min_protocol_version"], "TLSv1.2")
+	for _, setting := range plan.System {
+		options := append([]pulumi.ResourceOption{pulumi.Parent(settings), pulumi.Provider(args.PgServer), pulumi.DependsOn(args.Ready)}, args.Each...)
+		_, err := pgserver.NewSystemSetting(ctx, name+"-"+setting.Name, &pgserver.SystemSettingArgs{
+			Name: pulumi.String(setting.Name), Value: pulumi.String(setting.Value),
+		}, options...)
+		if err != nil {
+			return nil, fmt.Errorf("setting %s: %w", setting.Name, err)
+		}
 	}
-	var plan Plan
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		plan.StartupFlags = append(plan.StartupFlags, "-c", name+"="+string(values[name]))
-	}
-	return plan
-}
-
-func orDefault(value, fallback config.Setting) config.Setting {
-	if value == "" {
-		return fallback
-	}
-	return value
+	return settings, ctx.RegisterResourceOutputs(settings, pulumi.Map{})
 }

@@ -2,7 +2,7 @@ package operation
 
 import (
 	"context"
-	"regexp"
+	"strconv"
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/dockerengine"
@@ -32,9 +32,6 @@ func (o *Operation) checkMachine(ctx context.Context, found *tools) error {
 	return doctor.ExamineEngine(ctx, o.docker, o.needs(found.image)).Err()
 }
 
-// imageMajor finds the major version in an image's tag, such as postgres:16.14-alpine.
-var imageMajor = regexp.MustCompile(`:(\d+)[.\-@]`)
-
 // needs is what the stack needs of a machine.
 func (o *Operation) needs(image string) doctor.Request {
 	stack := o.config
@@ -51,8 +48,6 @@ func (o *Operation) needs(image string) doctor.Request {
 	request.AdminNetworkName, request.AdminSubnet = stack.Network.AdminName, stack.Network.AdminSubnet
 	request.StorageKind, request.BindPath = string(stack.Storage.Type), stack.Storage.Path
 	request.DataDirectory = config.DataDirectory
-	if version := imageMajor.FindStringSubmatch(stack.Server.Image); version != nil {
-		request.Major = version[1]
-	}
+	request.Major = strconv.Itoa(stack.Major())
 	return request
 }

@@ -18,7 +18,7 @@ func QuoteSetting(name, value string) string {
 	if !slices.Contains(listSettings, strings.ToLower(name)) {
 		return QuoteLiteral(value)
 	}
-	elements := splitList(value)
+	elements := SplitList(value)
 	if len(elements) == 0 {
 		return QuoteLiteral("")
 	}
@@ -34,9 +34,9 @@ func SameSetting(name, a, b string) bool {
 	return a == b || QuoteSetting(name, a) == QuoteSetting(name, b)
 }
 
-// splitList takes a list apart at its commas. In double quotes a comma is part of a name, and a doubled
+// SplitList takes a list apart at its commas. In double quotes a comma is part of a name, and a doubled
 // quote stands for one.
-func splitList(value string) []string {
+func SplitList(value string) []string {
 	var elements []string
 	var element strings.Builder
 	inQuotes, wasQuoted := false, false

@@ -1,0 +1,39 @@
+package config
+
+import "slices"
+
+// Notice is something to know about a configuration that is accepted.
+type Notice struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+}
+
+func (n Notice) String() string { return n.Path + ": " + n.Text }
+
+// Notices are what a preview says about the stack.
+func (s *Stack) Notices() []Notice {
+	var notices []Notice
+	for _, place := range s.settingPlaces() {
+		for _, name := range sortedKeys(place.settings) {
+			if text := s.check(place, name).Notice; text != "" {
+				notices = append(notices, Notice{place.path + name, text})
+			}
+		}
+	}
+	if s.Target.Type == External {
+		return notices
+	}
+	known := s.Catalogue().Libraries()
+	for _, library := range s.Preloaded() {
+		if !slices.Contains(known, library) {
+			notices = append(notices, Notice{"settings.shared_preload_libraries", library + " is none of PostgreSQL's own libraries; the server does not start unless the image has it"})
+		}
+	}
+	if s.effective("logging_collector").Bool {
+		notices = append(notices, Notice{"settings.logging_collector", "the log is written into the data directory, where nothing limits it, and docker logs shows nothing"})
+	}
+	if budget := s.Memory(); budget.Planned() > budget.Available {
+		notices = append(notices, Notice{"settings", "with all connections at work at once, the container's memory would not do: " + budget.Arithmetic()})
+	}
+	return notices
+}
