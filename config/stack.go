@@ -134,7 +134,7 @@ type TLS struct {
 	RenewBefore   Duration `json:"renewBefore" default:"30d" doc:"how long before its end the next up renews it"`
 	CAValidity    Duration `json:"caValidity" default:"3650d" doc:"of the CA"`
 	CARenewBefore Duration `json:"caRenewBefore" default:"400d" doc:"how long before its end the next up renews it, with the key that it has"`
-	CAGeneration  int      `json:"caGeneration" default:"1" doc:"of the CA; the next number changes it for the one that clients trust already, and announces another: raise it by one, and only when all clients have fetched caCertificate since the last time"`
+	CAGeneration  int      `json:"caGeneration" default:"1" doc:"of the CA; the next number changes it for the one that clients trust already, and announces another: raise it by one, when all clients have fetched caCertificate since the last time"`
 }
 
 // Subject is the distinguished name that both certificates carry.

@@ -37,17 +37,20 @@ func NewPlan(stack *config.Stack) Plan {
 	return plan
 }
 
-// Certificate is a CA and the server's certificate.
+// Certificate is the server's certificate and the CAs that clients verify it with.
 type Certificate struct {
 	pulumi.ResourceState
-	// CA is the CA's certificate, PEM.
+	// CA are the certificates of the two CAs that clients are to trust, PEM:
+	// first the one that has signed, then the one of the next generation.
 	CA pulumi.StringOutput `pulumi:"ca"`
 	// Bundle is the server's certificate and its private key in one PEM file,
 	// so that a reload never sees a pair that does not match. Secret.
 	Bundle pulumi.StringOutput `pulumi:"bundle"`
 }
 
-// New registers the two keys and the two certificates.
+// New registers two CAs and the server's certificate, which the first of them
+// has signed. The second is the one that the next generation begins with: a
+// client that trusts both need not be told when it is the other's turn.
 func New(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOption) (*Certificate, error) {
 	certificate := &Certificate{}
 	if err := ctx.RegisterComponentResource("database:certificate:Certificate", name, certificate, opts...); err != nil {
@@ -55,30 +58,19 @@ func New(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOpt
 	}
 	child := pulumi.Parent(certificate)
 
-	caKey, err := newKey(ctx, name+"-ca-key", child)
+	present, err := newAuthority(ctx, name, plan, plan.TLS.CAGeneration, child)
 	if err != nil {
 		return nil, err
 	}
-	subject := plan.TLS.Subject
-	ca, err := tls.NewSelfSignedCert(ctx, name+"-ca", &tls.SelfSignedCertArgs{
-		PrivateKeyPem:   caKey.PrivateKeyPem,
-		IsCaCertificate: pulumi.Bool(true),
-		SetSubjectKeyId: pulumi.Bool(true),
-		Subject: tls.SelfSignedCertSubjectArgs{
-			Country: pulumi.String(subject.Country), Province: pulumi.String(subject.Province), Locality: pulumi.String(subject.Locality),
-			Organization: pulumi.String(subject.Organization), CommonName: pulumi.String(plan.CommonName + " CA"),
-		},
-		AllowedUses:         pulumi.ToStringArray([]string{"cert_signing", "crl_signing"}),
-		ValidityPeriodHours: pulumi.Int(plan.TLS.CAValidity.Hours()),
-		EarlyRenewalHours:   pulumi.Int(plan.TLS.CARenewBefore.Hours()),
-	}, child)
+	next, err := newAuthority(ctx, name, plan, plan.TLS.CAGeneration+1, child)
 	if err != nil {
-		return nil, fmt.Errorf("certificate of the CA: %w", err)
+		return nil, err
 	}
 	key, err := newKey(ctx, name+"-key", child)
 	if err != nil {
 		return nil, err
 	}
+	subject := plan.TLS.Subject
 	request, err := tls.NewCertRequest(ctx, name+"-request", &tls.CertRequestArgs{
 		PrivateKeyPem: key.PrivateKeyPem,
 		DnsNames:      pulumi.ToStringArray(plan.DNSNames),
@@ -93,8 +85,8 @@ func New(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOpt
 	}
 	leaf, err := tls.NewLocallySignedCert(ctx, name, &tls.LocallySignedCertArgs{
 		CertRequestPem:      request.CertRequestPem,
-		CaPrivateKeyPem:     caKey.PrivateKeyPem,
-		CaCertPem:           ca.CertPem,
+		CaPrivateKeyPem:     present.key.PrivateKeyPem,
+		CaCertPem:           present.certificate.CertPem,
 		AllowedUses:         pulumi.ToStringArray([]string{"digital_signature", "key_encipherment", "server_auth"}),
 		ValidityPeriodHours: pulumi.Int(plan.TLS.Validity.Hours()),
 		EarlyRenewalHours:   pulumi.Int(plan.TLS.RenewBefore.Hours()),
@@ -103,9 +95,44 @@ func New(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOpt
 		return nil, fmt.Errorf("certificate of the server: %w", err)
 	}
 
-	certificate.CA = ca.CertPem
+	certificate.CA = pulumi.Sprintf("%s%s", present.certificate.CertPem, next.certificate.CertPem)
 	certificate.Bundle = pulumi.ToSecret(pulumi.Sprintf("%s%s", leaf.CertPem, key.PrivateKeyPem)).(pulumi.StringOutput)
 	return certificate, ctx.RegisterResourceOutputs(certificate, pulumi.Map{"ca": certificate.CA, "bundle": certificate.Bundle})
+}
+
+// authority is the CA of one generation. It keeps its key when its certificate
+// is renewed, so that the old certificate verifies what the new one signs.
+type authority struct {
+	key         *tls.PrivateKey
+	certificate *tls.SelfSignedCert
+}
+
+func newAuthority(ctx *pulumi.Context, name string, plan Plan, generation int, opts ...pulumi.ResourceOption) (authority, error) {
+	resourceSuffix, nameSuffix := "", " CA"
+	if generation > 1 {
+		resourceSuffix, nameSuffix = fmt.Sprintf("-%d", generation), fmt.Sprintf(" CA %d", generation)
+	}
+	key, err := newKey(ctx, name+"-ca-key"+resourceSuffix, opts...)
+	if err != nil {
+		return authority{}, err
+	}
+	subject := plan.TLS.Subject
+	certificate, err := tls.NewSelfSignedCert(ctx, name+"-ca"+resourceSuffix, &tls.SelfSignedCertArgs{
+		PrivateKeyPem:   key.PrivateKeyPem,
+		IsCaCertificate: pulumi.Bool(true),
+		SetSubjectKeyId: pulumi.Bool(true),
+		Subject: tls.SelfSignedCertSubjectArgs{
+			Country: pulumi.String(subject.Country), Province: pulumi.String(subject.Province), Locality: pulumi.String(subject.Locality),
+			Organization: pulumi.String(subject.Organization), CommonName: pulumi.String(plan.CommonName + nameSuffix),
+		},
+		AllowedUses:         pulumi.ToStringArray([]string{"cert_signing", "crl_signing"}),
+		ValidityPeriodHours: pulumi.Int(plan.TLS.CAValidity.Hours()),
+		EarlyRenewalHours:   pulumi.Int(plan.TLS.CARenewBefore.Hours()),
+	}, opts...)
+	if err != nil {
+		return authority{}, fmt.Errorf("certificate of the CA of generation %d: %w", generation, err)
+	}
+	return authority{key, certificate}, nil
 }
 
 func newKey(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*tls.PrivateKey, error) {

@@ -50,6 +50,9 @@ func (d *Database) serverOutput() pulumi.Map {
 	output["adminNetwork"] = pulumi.String(stack.Network.AdminName)
 	output["networkAlias"] = pulumi.String(stack.Network.Alias)
 	output["storage"] = pulumi.String(string(stack.Storage.Type))
+	if d.certificate != nil {
+		output["caGeneration"] = pulumi.Int(stack.TLS.CAGeneration)
+	}
 	if stack.Storage.Type != config.Tmpfs {
 		output["volume"] = pulumi.String(stack.Storage.Volume)
 	}

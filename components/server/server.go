@@ -229,22 +229,25 @@ func (s *Server) registerInside(ctx *pulumi.Context, name string, plan Plan, arg
 	return nil
 }
 
+// registerTLS registers the certificate before the CAs that verify it: those
+// that are there verify the next one too, while those to come may no longer
+// verify the one that is there.
 func (s *Server) registerTLS(ctx *pulumi.Context, name string, args Args, after func(pulumi.Resource) []pulumi.ResourceOption, superuser pulumi.Resource) (pulumi.Resource, error) {
-	ca, err := pgserver.NewServerFile(ctx, name+"-ca", &pgserver.ServerFileArgs{
-		Path: pulumi.String(settings.CAFile), Content: args.CA, Reload: pulumi.Bool(false), Check: pulumi.String("none"),
-	}, after(superuser)...)
-	if err != nil {
-		return nil, fmt.Errorf("file of the CA: %w", err)
-	}
 	bundle, err := pgserver.NewServerFile(ctx, name+"-certificate", &pgserver.ServerFileArgs{
 		Path: pulumi.String(settings.BundleFile), Content: args.Bundle, Reload: pulumi.Bool(true), Check: pulumi.String("tls"),
-	}, after(ca)...)
+	}, after(superuser)...)
 	if err != nil {
 		return nil, fmt.Errorf("file of the certificate: %w", err)
 	}
+	ca, err := pgserver.NewServerFile(ctx, name+"-ca", &pgserver.ServerFileArgs{
+		Path: pulumi.String(settings.CAFile), Content: args.CA, Reload: pulumi.Bool(false), Check: pulumi.String("none"),
+	}, after(bundle)...)
+	if err != nil {
+		return nil, fmt.Errorf("file of the CAs: %w", err)
+	}
 	ssl, err := pgserver.NewSystemSetting(ctx, name+"-ssl", &pgserver.SystemSettingArgs{
 		Name: pulumi.String("ssl"), Value: pulumi.String("on"),
-	}, after(bundle)...)
+	}, after(ca)...)
 	if err != nil {
 		return nil, fmt.Errorf("ssl: %w", err)
 	}

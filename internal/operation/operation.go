@@ -93,6 +93,9 @@ func (o *Operation) Up(ctx context.Context) (report Report, err error) {
 }
 
 func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (Report, error) {
+	if err := o.checkAuthority(ctx, stack); err != nil {
+		return Report{}, err
+	}
 	derivation, err := o.derivation(ctx, stack)
 	if err != nil {
 		return Report{}, err
@@ -203,6 +206,9 @@ func (o *Operation) recovery(stack *engine.Stack, derivation *password.Derivatio
 func (o *Operation) Preview(ctx context.Context, refresh bool) (report Report, err error) {
 	err = o.with(ctx, false, func(stack *engine.Stack, tools *tools) error {
 		report.StandIns, report.Image = tools.standIns, tools.image
+		if err := o.checkAuthority(ctx, stack); err != nil {
+			return err
+		}
 		report.Result, report.Consequence, err = o.foresee(ctx, stack, engine.Options{Refresh: refresh})
 		return err
 	})

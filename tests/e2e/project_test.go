@@ -236,7 +236,7 @@ const unanswered = "(unanswered)"
 // command is a run of wcrdb on the stack. An up is answered.
 func (p *project) command(ctx context.Context, args ...string) *exec.Cmd {
 	flags := []string{"--project", p.dir, "--stack", p.stack, "--plugins", string(p.plugins)}
-	if p.config().Storage.Protect {
+	if p.stack == "prod" { // protected
 		flags = append(flags, "--stand-ins")
 	}
 	args = slices.Clone(args)
