@@ -78,11 +78,11 @@ func TestDocumentsLinkToWhatIsThere(t *testing.T) {
 func TestDocumentsNameTargetsThatAreThere(t *testing.T) {
 	targets := map[string]bool{}
 	for line := range strings.Lines(document(t, "Makefile")) {
-		if name, _, is := strings.Cut(line, ":"); is && regexp.MustCompile(`^[a-z0-9]+$`).MatchString(name) {
+		if name, _, is := strings.Cut(line, ":"); is && regexp.MustCompile(`^[a-z0-9-]+$`).MatchString(name) {
 			targets[name] = true
 		}
 	}
-	used := regexp.MustCompile("(?m)(?:^|`)make ([a-z0-9]+)")
+	used := regexp.MustCompile("(?m)(?:^|`)make ([a-z0-9-]+)")
 	for _, name := range []string{"README.md", "ARCHITECTURE.md"} {
 		for _, found := range used.FindAllStringSubmatch(document(t, name), -1) {
 			assert.True(t, targets[found[1]], "%s: make %s", name, found[1])

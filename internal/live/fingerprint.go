@@ -6,9 +6,11 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/docker/docker/client"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/witchcityrope/database/internal/dockerengine"
 )
@@ -66,6 +68,10 @@ func networkPart(ctx context.Context, engine client.APIClient, name string) (any
 
 func (s Server) catalogPart(ctx context.Context) (any, error) {
 	connection, err := s.Superuser(ctx, s.Stack.Database.Name)
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) && answer.Code == "3D000" { // invalid_catalog_name: it was dropped, or is to be made
+		return answer.Message, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -73,6 +73,19 @@ func (s Server) Ours(ctx context.Context) (bool, error) {
 	return true, connection.Close(ctx)
 }
 
+// Fresh says whether a running server's superuser has the password that a new
+// cluster is made with: nothing was declared in it yet.
+func (s Server) Fresh(ctx context.Context) (bool, error) {
+	connection, err := s.login(ctx, "postgres", password.BootstrapGeneration)
+	if refused(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, connection.Close(ctx)
+}
+
 func (s Server) login(ctx context.Context, database string, generations ...int) (*pgx.Conn, error) {
 	host, port, err := s.Address(ctx)
 	if err != nil {

@@ -27,6 +27,7 @@ const (
 	roleType      = "postgresql:index/role:Role"
 	providerType  = "pulumi:providers:pgserver"
 	settingType   = "pgserver:index:SystemSetting"
+	databaseType  = "pgserver:index:Database"
 )
 
 // recovery repairs what the engine cannot: what a killed run has left between
@@ -177,15 +178,29 @@ func (r *recovery) unencrypted(ctx context.Context, state *engine.State, contain
 }
 
 // emptied says whether a running server has lost what was declared in it: it
-// then has its first password again, or no such database.
+// then has its first password again, or no longer the database that was made.
 func (r *recovery) emptied(ctx context.Context, container string) (bool, error) {
-	connection, err := r.server(container).Superuser(ctx, r.stack.Config.Database.Name)
-	if err == nil {
-		return false, connection.Close(ctx)
+	state, err := r.stack.State(ctx)
+	if err != nil {
+		return false, err
 	}
+	made, _ := state.Find(databaseType)
+	name, known := made.Inputs["name"].(string)
+	if !known {
+		name = r.stack.Config.Database.Name
+	}
+	connection, err := r.server(container).Superuser(ctx, name)
 	var answer *pgconn.PgError
-	if errors.As(err, &answer) && slices.Contains([]string{"28P01", "3D000"}, answer.Code) {
+	switch {
+	case err == nil:
+		return false, connection.Close(ctx)
+	case errors.As(err, &answer) && answer.Code == "3D000": // invalid_catalog_name
 		return true, nil
+	case errors.As(err, &answer) && answer.Code == "28P01": // invalid_password
+		fresh, failed := r.server(container).Fresh(ctx)
+		if fresh || failed != nil {
+			return fresh, failed
+		}
 	}
 	return false, err
 }

@@ -3,11 +3,11 @@ package e2e
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -83,37 +83,39 @@ func (e edit) told() string {
 	return strings.Join(told, ", ")
 }
 
-// sections of the report, by plugins.
-var (
-	sections      = map[operation.PluginChoice]string{}
-	sectionsMutex sync.Mutex
-)
+// intro of the report.
+const intro = "# Consequences: foretold and seen\n\n" +
+	"Written by `make record-consequences`; not to be edited.\n\n" +
+	"Single changes of a dev stack's file, one after the other on one stack. *Foretold* is the class that `wcrdb preview --json` gave, with the interruption\n" +
+	"expected. *Seen* follows from observation alone: the container's id and what `docker inspect` says of it, the postmaster's start and reload times, a session\n" +
+	"held open across the change, a row written before, the volume's identity, and what a session that begins afterwards sees differently; with the longest time in which\n" +
+	"nobody could log in.\n"
 
-// write writes the report, with the sections that there are so far.
+// heading of the sections, one for each kind of plugins.
+const heading = "\n## With "
+
+// write writes the section of the report; that of the other kind of plugins stays.
 func (r *record) write(t *testing.T) {
 	t.Helper()
 	if *recorded == "" {
 		return
 	}
-	sectionsMutex.Lock()
-	defer sectionsMutex.Unlock()
-	sections[r.plugins] = fmt.Sprintf("## With %s plugins: %d of %d agree\n\n"+
-		"| change | stack file | foretold | seen | container | postmaster | open session | row | volume | agree |\n"+
-		"|---|---|---|---|---|---|---|---|---|---|\n%s\n", map[operation.PluginChoice]string{operation.StandIns: "stand-in", operation.Published: "the published"}[r.plugins],
-		r.agreed, len(r.rows), strings.Join(r.rows, "\n"))
-	text := "# Consequences: foretold and seen\n\n" +
-		"Written by `make record-consequences` on " + time.Now().UTC().Format(time.DateOnly) + "; not to be edited.\n\n" +
-		"Single changes of a dev stack's file, one after the other on one stack. *Foretold* is the class that `wcrdb preview --json` gave, with the interruption\n" +
-		"expected. *Seen* follows from observation alone: the container's id and what `docker inspect` says of it, the postmaster's start and reload times, a session\n" +
-		"held open across the change, a row written before, the volume's identity, and what a session that begins afterwards sees differently; with the longest time in which\n" +
-		"nobody could log in.\n"
-	for _, plugins := range []operation.PluginChoice{operation.StandIns, operation.Published} {
-		if section := sections[plugins]; section != "" {
-			text += "\n" + section
+	path := filepath.Join("..", "..", *recorded)
+	sections := map[string]string{}
+	if existing, err := os.ReadFile(path); err == nil {
+		for _, section := range strings.Split(string(existing), heading)[1:] {
+			kind, _, _ := strings.Cut(section, ":")
+			sections[kind] = section
 		}
 	}
-	path, err := filepath.Abs(filepath.Join("..", "..", *recorded))
-	require.NoError(t, err)
+	kind := map[operation.PluginChoice]string{operation.StandIns: "stand-ins", operation.Published: "the published plugins"}[r.plugins]
+	sections[kind] = fmt.Sprintf("%s: %d of %d agree\n\nOn %s.\n\n"+
+		"| change | stack file | foretold | seen | container | postmaster | open session | row | volume | agree |\n"+
+		"|---|---|---|---|---|---|---|---|---|---|\n%s\n", kind, r.agreed, len(r.rows), time.Now().UTC().Format(time.DateOnly), strings.Join(r.rows, "\n"))
+	text := intro
+	for _, kind := range slices.Sorted(maps.Keys(sections)) {
+		text += heading + sections[kind]
+	}
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 }

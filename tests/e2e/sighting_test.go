@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,36 +34,37 @@ type sighting struct {
 type witness struct {
 	p      *project
 	before sighting
+	logins map[string]connection // before
 	held   *pgx.Conn
 	ca     []byte
-	uri    string
 }
 
 // watch writes a row, opens a session, and looks.
 func watch(t *testing.T, p *project) *witness {
 	t.Helper()
-	migrate(t, p.session(t, p.connections()["migrator"]), "CREATE TABLE IF NOT EXISTS public.witness (x int); INSERT INTO public.witness VALUES (1)")
-	w := &witness{p: p, uri: p.connections()["app"].URI}
-	w.held = p.session(t, p.connections()["app"])
+	w := &witness{p: p, logins: p.connections()}
+	migrate(t, p.session(t, w.logins["migrator"]), "CREATE TABLE IF NOT EXISTS public.witness (x int); INSERT INTO public.witness VALUES (1)")
+	w.held = p.session(t, w.logins["app"])
 	if p.config().TLS.Enabled {
 		var err error
 		w.ca, err = os.ReadFile(p.local("ca.crt"))
 		require.NoError(t, err)
 	}
-	w.before = w.look(t)
+	w.before = w.look(t, w.logins["app"])
 	return w
 }
 
 // look looks at the server as it is now.
-func (w *witness) look(t *testing.T) sighting {
+func (w *witness) look(t *testing.T, login connection) sighting {
 	t.Helper()
 	found := w.p.container()
 	seen := sighting{container: found.ID, settings: map[string]string{}, logins: map[string]string{}, ca: true}
 	arguments := *found.Config
 	arguments.Cmd = nil
-	networks := map[string]string{}
+	networks := map[string][]string{}
 	for name, endpoint := range found.NetworkSettings.Networks {
-		networks[name] = endpoint.NetworkID
+		aliases := slices.DeleteFunc(slices.Clone(endpoint.Aliases), func(alias string) bool { return strings.HasPrefix(found.ID, alias) })
+		networks[name] = append(aliases, endpoint.NetworkID)
 	}
 	apart, err := json.Marshal([]any{found.Name, arguments, found.HostConfig, found.Mounts, networks})
 	require.NoError(t, err)
@@ -77,14 +79,14 @@ func (w *witness) look(t *testing.T) sighting {
 	require.NoError(t, administrator.QueryRow(t.Context(), "SELECT pg_postmaster_start_time(), pg_conf_load_time()").Scan(&seen.postmaster, &seen.loaded))
 	pairs(t, administrator, seen.logins, `SELECT rolname::text, concat(rolpassword, (SELECT array_agg(s::text ORDER BY s::text) FROM pg_db_role_setting s WHERE setrole IN (r.oid, 0)))
 		FROM pg_authid r WHERE rolcanlogin`)
-	app := w.p.session(t, w.p.connections()["app"])
+	app := w.p.session(t, login)
 	pairs(t, app, seen.settings, "SELECT name, setting FROM pg_settings")
 	seen.row = ask[bool](t, app, "SELECT to_regclass('public.witness') IS NOT NULL")
 	if seen.row {
 		seen.row = ask[bool](t, app, "SELECT EXISTS (SELECT FROM public.witness)")
 	}
 	if len(w.ca) > 0 && w.p.config().TLS.Enabled {
-		seen.ca = w.trusts(t)
+		seen.ca = w.trusts(t, login)
 	}
 	return seen
 }
@@ -99,11 +101,11 @@ func pairs(t *testing.T, session *pgx.Conn, into map[string]string, query string
 }
 
 // trusts says whether a client with the CA of before still verifies the server.
-func (w *witness) trusts(t *testing.T) bool {
+func (w *witness) trusts(t *testing.T, login connection) bool {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "ca.crt")
+	file := w.p.local("ca-before.crt")
 	require.NoError(t, os.WriteFile(file, w.ca, 0o600))
-	settings, err := pgx.ParseConfig(w.p.connections()["app"].URI + "&sslrootcert=" + file)
+	settings, err := pgx.ParseConfig(login.URI + "&sslrootcert=" + file)
 	require.NoError(t, err)
 	session, err := pgx.ConnectConfig(t.Context(), settings)
 	if err != nil {
@@ -171,7 +173,7 @@ func (w *witness) poll() (stop func() time.Duration) {
 		var longest time.Duration
 		last := time.Now()
 		for {
-			session, err := w.p.openAs(w.uri, "localhost")
+			session, err := w.p.openAs(w.logins["app"].URI, "localhost")
 			now := time.Now()
 			if err == nil {
 				longest, last = max(longest, now.Sub(last)), now
@@ -181,7 +183,7 @@ func (w *witness) poll() (stop func() time.Duration) {
 			case <-ended:
 				said <- longest
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(50 * time.Millisecond):
 			}
 		}
 	}()
