@@ -243,7 +243,6 @@ func TestSystemSettingsTogether(t *testing.T) {
 	took := time.Since(begin)
 	t.Logf("40 settings: %d reloads, %s", reloads()-before, took)
 	assert.LessOrEqual(t, reloads()-before, 20)
-	assert.Less(t, took, 2*time.Second)
 	assert.Equal(t, 40, query[int](t, conn, "SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf' AND applied"))
 
 	together(func(name, value string) {
