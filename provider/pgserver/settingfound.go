@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -56,12 +55,7 @@ func (s *session) facts(ctx context.Context, names []string) ([]settingFound, er
 // synonyms are the spellings that an enumeration takes and pg_settings does not list; of a server that
 // there is no catalogue for, none are known.
 func (s *session) synonyms(name string) map[string]string {
-	version, _, _ := strings.Cut(s.PgConn().ParameterStatus("server_version"), ".")
-	major, err := strconv.Atoi(version)
-	if err != nil {
-		return nil
-	}
-	known, err := catalogue.For(major)
+	known, err := catalogue.For(s.major())
 	if err != nil {
 		return nil
 	}

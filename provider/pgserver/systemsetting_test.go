@@ -2,8 +2,11 @@ package pgserver
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/witchcityrope/database/internal/acquire"
 	"github.com/witchcityrope/database/internal/pgtest"
 	"github.com/witchcityrope/database/internal/postgres"
 )
@@ -320,4 +324,40 @@ func TestSystemSettingWithoutSuperuser(t *testing.T) {
 	assert.Equal(t, "1MB", resource.output("effectiveValue"))
 	_, err = provider.tryCreate("SystemSetting", values{"name": text("jit"), "value": text("off")})
 	require.ErrorContains(t, err, `permission denied to set parameter "jit"`)
+}
+
+// Every supported major takes settings in the same way.
+func TestSettingsOnAllMajors(t *testing.T) {
+	for _, major := range slices.Sorted(maps.Keys(pgtest.Releases)) {
+		t.Run(strconv.Itoa(major), func(t *testing.T) {
+			if _, err := acquire.EmbeddedPostgres(t.Context(), pgtest.Releases[major], t.Logf); err != nil {
+				t.Skipf("NOT RUN: PostgreSQL %d cannot be had: %v", major, err)
+			}
+			server := pgtest.New(t, pgtest.Releases[major])
+			require.NoError(t, server.Start(t.Context()))
+			provider := connected(t, server)
+			inputs := values{"name": text("work_mem"), "value": text("16MB")}
+			resource := provider.create("SystemSetting", inputs)
+			assert.Equal(t, "16MB", resource.output("effectiveValue"))
+			execute(t, server.Connect(t), "ALTER SYSTEM SET work_mem = '1MB'")
+			require.True(t, resource.refresh())
+			assert.True(t, resource.diff(inputs).HasChanges)
+			resource.update(inputs)
+			pending := provider.create("SystemSetting", values{"name": text("max_wal_senders"), "value": text("11")})
+			assert.True(t, pending.state.Get("pendingRestart").AsBool())
+
+			defaults := sessionDefaultOf("postgres", "postgres", "search_path", `"$user", app`)
+			provider.create("SessionDefault", defaults)
+			assert.Equal(t, `"$user", app`, query[string](t, server.Connect(t), "SHOW search_path"))
+			if major < 17 {
+				return
+			}
+			conn := server.Connect(t)
+			execute(t, conn, `COPY (SELECT 'allow_alter_system = off') TO PROGRAM 'cat >> postgresql.conf'`, "SELECT pg_reload_conf()")
+			require.Eventually(t, func() bool { return query[string](t, conn, "SHOW allow_alter_system") == "off" }, 10*time.Second, 10*time.Millisecond)
+			_, err := provider.tryCreate("SystemSetting", values{"name": text("jit"), "value": text("off")})
+			require.ErrorContains(t, err, "ALTER SYSTEM is not allowed in this environment")
+			assert.ErrorContains(t, err, "make it a default of a database or role instead (SessionDefault)")
+		})
+	}
 }

@@ -103,7 +103,7 @@ func measure(ctx context.Context, plugins string, rounds int, compose *compose) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stack.close()) }()
-	var cold, unchanged, previews, peer []time.Duration
+	var cold, unchanged, previews, changed, peer []time.Duration
 	// Memory in a round of its own, since watching it takes time.
 	stack.watched = true
 	first, err := stack.cold(ctx)
@@ -138,6 +138,11 @@ func measure(ctx context.Context, plugins string, rounds int, compose *compose) 
 			return nil, err
 		}
 		previews = append(previews, previewed.time)
+		settings, err := stack.changeSettings(ctx)
+		if err != nil {
+			return nil, err
+		}
+		changed = append(changed, settings.time)
 		if err := stack.down(ctx); err != nil {
 			return nil, err
 		}
@@ -149,6 +154,8 @@ func measure(ctx context.Context, plugins string, rounds int, compose *compose) 
 	return []string{
 		fmt.Sprintf("| %s | cold `up` of dev until the application can log in | %.1f s | %s |", plugins, median(cold).Seconds(), ratio),
 		fmt.Sprintf("| %s | `up` with nothing to change | %.1f s | | |", plugins, median(unchanged).Seconds()),
+		fmt.Sprintf("| %s | %d settings changed in one `up`, on top of that | %.1f s | | |", plugins, len(changingSettings),
+			(median(changed) - median(unchanged)).Seconds()),
 		fmt.Sprintf("| %s | `preview` with nothing to change | %.1f s | | |", plugins, median(previews).Seconds()),
 		fmt.Sprintf("| %s | most memory of all processes of a cold `up` | %d MiB | | |", plugins, memory>>20),
 	}, nil

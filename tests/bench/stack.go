@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +25,8 @@ type stack struct {
 	dir     string
 	binary  string
 	plugins string
-	watched bool // whether memory is watched, which itself takes time
+	file    []byte // the stack file
+	watched bool   // whether memory is watched, which itself takes time
 }
 
 // took is what one command cost.
@@ -51,10 +54,47 @@ func newStack(plugins string) (*stack, error) {
 	}
 	own := fmt.Sprintf("  witchcityrope-database:server: {name: wcrdb-bench}\n"+
 		"  witchcityrope-database:network: {subnet: %s, adminSubnet: 10.98.72.0/28, publish: {port: %d}}\n", benchSubnet, benchPort)
+	made.file = append(dev, own...)
 	return made, errors.Join(
 		os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), project, 0o600),
-		os.WriteFile(filepath.Join(dir, "Pulumi.dev.yaml"), append(dev, own...), 0o600),
+		made.configure(nil),
 	)
+}
+
+// configure writes the stack file with further settings.
+func (s *stack) configure(settings map[string]string) error {
+	const heading = "witchcityrope-database:settings:\n"
+	if !bytes.Contains(s.file, []byte(heading)) {
+		return fmt.Errorf("Pulumi.dev.yaml has no %q to add settings to", heading)
+	}
+	lines := heading
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		lines += fmt.Sprintf("    %s: %s\n", name, settings[name])
+	}
+	content := bytes.Replace(s.file, []byte(heading), []byte(lines), 1)
+	return os.WriteFile(filepath.Join(s.dir, "Pulumi.dev.yaml"), content, 0o600)
+}
+
+// changeSettings measures one up that changes many settings, and leaves the stack file as it was.
+func (s *stack) changeSettings(ctx context.Context) (took, error) {
+	var changed took
+	for _, value := range []func(pair [2]string) string{
+		func(pair [2]string) string { return pair[0] },
+		func(pair [2]string) string { return pair[1] },
+	} {
+		settings := map[string]string{}
+		for name, pair := range changingSettings {
+			settings[name] = value(pair)
+		}
+		if err := s.configure(settings); err != nil {
+			return took{}, err
+		}
+		var err error
+		if changed, err = s.up(ctx); err != nil {
+			return took{}, err
+		}
+	}
+	return changed, s.configure(nil)
 }
 
 func (s *stack) up(ctx context.Context) (took, error)   { return s.wcrdb(ctx, "up", "--yes") }
