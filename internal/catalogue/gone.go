@@ -15,7 +15,6 @@ var departed = map[string]departure{
 	"db_user_namespace":                 {"17", false, "leave it out: roles are of the whole cluster"},
 	"default_with_oids":                 {"12", false, "leave it out: tables have no hidden OIDs"},
 	"force_parallel_mode":               {"16", true, "use debug_parallel_query"},
-	"krb_srvname":                       {"9.4", false, "use the option krb_realm of an access rule"},
 	"lc_collate":                        {"16", false, "leave it out: CREATE DATABASE decides"},
 	"lc_ctype":                          {"16", false, "leave it out: CREATE DATABASE decides"},
 	"max_fsm_pages":                     {"8.4", false, "leave it out: the free space map grows by itself"},
@@ -47,7 +46,7 @@ var departed = map[string]departure{
 	"vacuum_defer_cleanup_age":          {"16", false, "use hot_standby_feedback or a replication slot"},
 	"vacuum_mem":                        {"8.0", true, "use maintenance_work_mem"},
 	"virtual_host":                      {"8.0", true, "use listen_addresses"},
-	"wal_keep_segments":                 {"13", false, "use wal_keep_size"},
+	"wal_keep_segments":                 {"13", true, "use wal_keep_size"},
 }
 
 // imagined are names that no version has ever had, though people write them, and what they look for.

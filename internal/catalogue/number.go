@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -56,6 +57,9 @@ func isDigit(c byte, base int) bool {
 // smallestNormal is the least number that strtod does not call out of range for being so small.
 const smallestNormal = 0x1p-1022
 
+// notFinite is how strtod writes what is no finite number.
+var notFinite = regexp.MustCompile(`^(?i:infinity|inf|nan(\([a-z0-9_]*\))?)`)
+
 // fractional reads as strtod does: space, a sign, then a decimal or hexadecimal fraction with an exponent,
 // or infinity. What follows is the rest; without a number everything is.
 func fractional(text string) (number float64, rest string, inRange bool) {
@@ -65,14 +69,16 @@ func fractional(text string) (number float64, rest string, inRange bool) {
 		unsigned = strings.TrimPrefix(start, "-")
 	}
 	sign := start[:len(start)-len(unsigned)]
-	for _, word := range []string{"infinity", "inf", "nan"} {
-		if len(unsigned) >= len(word) && strings.EqualFold(unsigned[:len(word)], word) {
-			number, err := strconv.ParseFloat(sign+word, 64)
-			if word == "nan" {
-				number, err = strconv.ParseFloat(word, 64)
-			}
-			return number, unsigned[len(word):], err == nil
+	if word := notFinite.FindString(unsigned); word != "" {
+		switch {
+		case word[0]|0x20 == 'n':
+			number = math.NaN()
+		case sign == "-":
+			number = math.Inf(-1)
+		default:
+			number = math.Inf(1)
 		}
+		return number, unsigned[len(word):], true
 	}
 	base, exponent, prefix := 10, byte('e'), ""
 	if len(unsigned) > 2 && unsigned[0] == '0' && unsigned[1]|0x20 == 'x' {

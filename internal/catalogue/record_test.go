@@ -60,7 +60,8 @@ Not drawn, because it is not the value alone that decides: locales, files, folde
 configurations); values of builds with libraries that these servers lack (lz4, zstd, io_uring); ` + "`max_stack_depth`" + ` beyond 7 MB; numbers of processes beyond 50000; in whole
 configurations also what the machine could not hold, what only one of may be set, and how the test itself reaches the server.
 Old names that the catalogue refuses with their successor (` + "`force_parallel_mode`, `ssl_ecdh_curve`" + `) are counted apart: the server still takes them for the new ones.
-` + "`recovery_target_timeline` and `recovery_target_xid`" + ` are not drawn either: up to 17 the server takes any text for 0, the catalogue does not.
+` + "`recovery_target_timeline` and `recovery_target_xid`" + ` are not drawn either: up to 17 the server takes any text for 0, the catalogue does not. Nor is what a server accepts and then
+has no use for, or locks the test out with: ` + "`db_user_namespace`, a tiny `transaction_timeout`" + `.
 `
 
 // table writes tallies as a table, a major on a row.

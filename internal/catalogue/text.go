@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -284,9 +285,6 @@ var timeZones = sync.OnceValue(func() map[string]string {
 // posixZone is a time zone by its rule instead of its name, such as EST5EDT or <+03>-3 (localtime.c, tzparse).
 var posixZone = regexp.MustCompile(`^(<[^>]+>|[^<\d,+-][^\d,+-]*|)[+-]?([0-9]{1,2}|1[0-5][0-9]|16[0-7])(:[0-5]?[0-9]){0,2}((<[^>]+>|[^<\d,+-][^\d,+-]*)([+-]?\d{1,2}(:\d{1,2}){0,2})?(,[MJ0-9.,/:+-]+)?)?$`)
 
-// offset is a time zone by its hours from Greenwich.
-var offset = regexp.MustCompile(`^\s*[+-]?(\d{1,2}(\.\d*)?|\.\d+)$`)
-
 func zone(v Value) *Fault {
 	zones := timeZones()
 	if zones[lower(v.Text)] != "" || posixZone.MatchString(v.Text) {
@@ -304,11 +302,19 @@ func zone(v Value) *Fault {
 	return fault
 }
 
+// timeZone is a zone, or its hours from Greenwich (variable.c, check_timezone).
 func timeZone(v Value) *Fault {
-	if offset.MatchString(v.Text) || strings.HasPrefix(lower(v.Text), "interval") {
+	hours, rest, _ := fractional(v.Text)
+	switch {
+	case strings.HasPrefix(lower(v.Text), "interval"):
 		return nil
+	case v.Text != "" && rest == "" && !(math.Abs(hours) < 168):
+		return &Fault{"is more than a week from Greenwich", "write hours, or a name such as Europe/Berlin"}
+	case v.Text != "" && rest == "":
+		return nil
+	default:
+		return zone(v)
 	}
-	return zone(v)
 }
 
 // standby is a name in synchronous_standby_names (syncrep_scanner.l).
