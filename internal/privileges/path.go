@@ -1,0 +1,80 @@
+package privileges
+
+import (
+	"fmt"
+	"strings"
+)
+
+// By is what gives the last role of a path its access.
+type By string
+
+// What gives access.
+const (
+	Superuser  By = "superuser"
+	Ownership  By = "ownership"
+	Grant      By = "grant"
+	Everybody  By = "public"
+	Predefined By = "predefined role"
+	Member     By = "membership"
+)
+
+// Path is how an access comes.
+type Path struct {
+	// Become are the roles from the one that asks to the one before the chain,
+	// where SET ROLE comes first.
+	Become []string
+	// Chain are the roles from the one that asks to the one that has the
+	// access, each a member of the next.
+	Chain  []string
+	By     By
+	Verb   Privilege
+	Object Object
+}
+
+// String tells the path as a sentence without a subject.
+func (p Path) String() string {
+	if len(p.Chain) == 0 {
+		return "no path"
+	}
+	var steps []string
+	if len(p.Become) > 0 {
+		steps = append(steps, p.Become[0]+" may SET ROLE "+p.Chain[0])
+	}
+	for i := range len(p.Chain) - 1 {
+		steps = append(steps, fmt.Sprintf("%s is a member of %s", p.Chain[i], p.Chain[i+1]))
+	}
+	last := p.Chain[len(p.Chain)-1]
+	switch p.By {
+	case Superuser:
+		steps = append(steps, last+" is a superuser")
+	case Ownership:
+		steps = append(steps, fmt.Sprintf("%s owns %s", last, p.Object))
+	case Grant:
+		steps = append(steps, fmt.Sprintf("%s is granted %s on %s", last, p.Verb, p.Object))
+	case Everybody:
+		steps = append(steps, fmt.Sprintf("PUBLIC has %s on %s", p.Verb, p.Object))
+	case Predefined:
+		steps = append(steps, last+" has it everywhere")
+	}
+	return strings.Join(steps, ", ")
+}
+
+// String names an object as people do.
+func (o Object) String() string {
+	var name string
+	switch {
+	case o.Class == LargeObject && o.Name == "":
+		return "all large objects"
+	case o.Class == LargeObject:
+		return "large object " + o.Name
+	case o.Class == Column:
+		return fmt.Sprintf("column %s.%s.%s", o.Schema, o.Name, o.Column)
+	case o.Schema != "" && o.Name == "":
+		return fmt.Sprintf("%ss in %s", o.Class, o.Schema)
+	case o.Schema != "":
+		name = o.Schema + "." + o.Name
+	default:
+		name = o.Name
+	}
+	return string(o.Class) + " " + name
+}
