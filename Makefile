@@ -4,7 +4,7 @@
 STACK ?= dev
 WCRDB  = bin/wcrdb --stack $(STACK)
 
-.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz record-consequences record-settings
+.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz record-consequences record-settings record-access
 
 up: build
 	$(WCRDB) up $(ARGS)
@@ -69,6 +69,11 @@ fuzz:
 	go test ./config -run '^$$' -fuzz FuzzDecode -fuzztime 30s
 	go test ./internal/catalogue -run '^$$' -fuzz FuzzParse -fuzztime 30s
 	go test ./internal/postgres -run '^$$' -fuzz FuzzRenderHBA -fuzztime 30s
+
+# Random access, judged by the model and by servers of all major versions.
+GRAPHS ?= 120
+record-access:
+	go test ./internal/privileges/inspect -timeout 60m -count=1 -record $(GRAPHS)
 
 # The catalogue of settings against real servers of every major; what came of it goes into reports/settings.md.
 record-settings:
