@@ -46,7 +46,7 @@ func (s *Stack) accessClients() []accessClient {
 	names := s.Access.Names()
 	return []accessClient{
 		{"app", names.AppSlots[:], s.Access.From.App},
-		{"migrator", []string{names.Migrator}, s.Access.From.Migrator},
+		{"migrator", names.MigratorSlots[:], s.Access.From.Migrator},
 		{"readonly", []string{names.ReadOnly}, s.Access.From.ReadOnly},
 		{"monitor", []string{names.Monitor}, s.Access.From.Monitor},
 		{"backup", []string{names.Backup}, s.Access.From.Backup},

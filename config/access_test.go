@@ -42,7 +42,7 @@ func TestClientsComeFromWhereTheyMay(t *testing.T) {
 		"hostssl witchcityrope witchcityrope_app_0,witchcityrope_app_1 10.0.0.7/32 scram-sha-256",
 		"hostssl witchcityrope witchcityrope_monitor 172.22.0.0/16 scram-sha-256",
 		"hostssl witchcityrope witchcityrope_monitor 10.220.22.1/32 scram-sha-256",
-		"hostssl witchcityrope witchcityrope_migrator,witchcityrope_readonly,witchcityrope_backup all scram-sha-256",
+		"hostssl witchcityrope witchcityrope_migrator_0,witchcityrope_migrator,witchcityrope_readonly,witchcityrope_backup all scram-sha-256",
 	}, lines(stack)[4:])
 }
 

@@ -19,6 +19,7 @@ import (
 // configuration has a secret.
 const (
 	RootSecretKey            = "rootSecret"
+	PreviousRootSecretKey    = "previousRootSecret"    // until wcrdb rotate root is done with it
 	AdministratorPasswordKey = "administratorPassword" // of an external server
 )
 
@@ -33,7 +34,7 @@ func Decode(project, stack string, values map[string]string) (*Stack, error) {
 	}
 	object := map[string]json.RawMessage{}
 	for key, value := range values {
-		if key != RootSecretKey && key != AdministratorPasswordKey {
+		if !slices.Contains([]string{RootSecretKey, PreviousRootSecretKey, AdministratorPasswordKey}, key) {
 			object[key] = asJSON(value)
 		}
 	}

@@ -157,6 +157,8 @@ type Database struct {
 type Access struct {
 	Prefix      string       `json:"prefix" doc:"of all role names: <prefix>_owner, <prefix>_migrator, …; the database name if empty"`
 	Generation  int          `json:"generation" default:"1" doc:"of all passwords; the next number rotates them"`
+	Generations Generations  `json:"generations" doc:"of single passwords, added to access.generation: the next number rotates that one"`
+	Root        Root         `json:"root" doc:"the root secret that passwords come from"`
 	Application Application  `json:"application" doc:"what the application may do beyond reading and writing"`
 	From        From         `json:"from" doc:"where each client may come from, and from nowhere else: internal (network.subnet), external (this host, through the published port), or ranges of addresses; everywhere if empty"`
 	Rules       []AccessRule `json:"rules" doc:"lines of pg_hba.conf that are tried before those made from the rest of the configuration"`

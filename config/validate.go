@@ -20,7 +20,7 @@ func (s *Stack) validate() Faults {
 		rootSecretSource, target, majorVersion, serverNames, serverResources, healthCheck, serverLog,
 		storage, network, networkNames, publish, tlsNames, tlsSubject, tlsValidity, tlsPolicy,
 		settingValues, externalSettings, readOnlySessions, searchPaths, durability, preload, libraryNames, acrossSettings,
-		databaseNames, schemaNames, extensionNames, accessNames, applicationRights,
+		databaseNames, schemaNames, extensionNames, generations, accessNames, applicationRights,
 		accessFrom, accessRules, accessAssertions, pools, connectionBudget,
 	} {
 		rule(s, &faults)
@@ -313,13 +313,12 @@ func extensionNames(s *Stack, faults *Faults) {
 var extensionName = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 
 func accessNames(s *Stack, faults *Faults) {
-	inRange(faults, "access.generation", s.Access.Generation, 1, 1<<30)
 	prefix := s.Access.Prefix
 	if prefix == "" {
 		return // no database name either, which has its own fault
 	}
 	identifier(faults, "access.prefix", prefix)
-	const longest = 63 - len("_migrator") - len("__aside")
+	const longest = 63 - len("_migrator_0") - len("__aside")
 	if len(prefix) > longest {
 		faults.add("access.prefix", prefix, fmt.Sprintf("leaves no room for the names of roles (%d characters at most)", longest), "shorten it")
 	}

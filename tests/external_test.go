@@ -37,7 +37,7 @@ func TestExternalServerHasOnlyTheDatabasePlane(t *testing.T) {
 			assert.Equal(t, "[secret]", masked(registration.Inputs["password"]))
 		}
 	}
-	assert.Equal(t, 10, types["postgresql:index/role:Role"])
+	assert.Equal(t, 11, types["postgresql:index/role:Role"])
 	assert.Zero(t, types["pgserver:index:ServerFile"])
 }
 

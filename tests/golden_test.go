@@ -186,7 +186,7 @@ func derivedPasswords(t *testing.T, stack string) []string {
 	decoded, err := config.Decode(program.Project, stack, values)
 	require.NoError(t, err)
 	names := access.NewNames(decoded.Access)
-	roles := append(names.AppSlots[:], names.Migrator, names.ReadOnly, names.Monitor, names.Backup, names.Health, "postgres")
+	roles := append(append(names.AppSlots[:], names.MigratorSlots[:]...), names.ReadOnly, names.Monitor, names.Backup, names.Health, "postgres")
 	var passwords []string
 	for _, role := range roles {
 		for generation := -1; generation <= 3; generation++ {

@@ -65,20 +65,23 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 	login := func(name string) Role {
 		return Role{Name: name, Login: true, Verifier: verifier(name), MemberOf: names.MemberOf(name)}
 	}
-	migrator := login(names.Migrator)
-	migrator.AssumeRole = names.Owner
 	plan := Plan{
 		Database:   stack.Database.Name,
 		Superuser:  stack.Target.Username,
 		Extensions: stack.Database.Extensions,
 		Roles: []Role{
 			{Name: names.Owner}, {Name: names.ReadWrite}, {Name: names.ReadOnlyGroup},
-			migrator, login(names.ReadOnly), login(names.Monitor), login(names.Backup), login(names.Health),
+			login(names.ReadOnly), login(names.Monitor), login(names.Backup), login(names.Health),
 		},
 	}
 	for _, slot := range names.AppSlots {
 		role := login(slot)
 		role.CreateDatabase = stack.Access.Application.CreateDatabases
+		plan.Roles = append(plan.Roles, role)
+	}
+	for _, slot := range names.MigratorSlots {
+		role := login(slot)
+		role.AssumeRole = names.Owner // who so owns all that either slot creates
 		plan.Roles = append(plan.Roles, role)
 	}
 	plan.addSettings(stack, names)

@@ -46,8 +46,66 @@ func TestGenerationsAlternateBetweenTheSlots(t *testing.T) {
 		assert.Equal(t, current, names.App(), "generation %d", generation)
 		assert.Equal(t, generation, names.Generation(current))
 		assert.Equal(t, generation-1, names.Generation(idle), "the other slot still has the password of the generation before")
+		assert.Equal(t, names.MigratorSlots[generation%2], names.Migrator)
 		assert.Equal(t, generation, names.Generation(names.Migrator))
+		assert.Equal(t, generation-1, names.Generation(names.MigratorSlots[(generation+1)%2]))
+		assert.Equal(t, generation, names.Generation(names.Monitor))
 	}
+}
+
+func TestOneLoginsGenerationChangesNoOther(t *testing.T) {
+	stack := configtest.Stack(t, "dev", nil)
+	roles := func() map[string]string {
+		found := map[string]string{}
+		for _, role := range NewPlan(stack, derivation(t)).Roles {
+			found[role.Name] = role.Verifier
+		}
+		return found
+	}
+	names, before := stack.Access.Names(), roles()
+	stack.Access.Generations.App++
+	after := roles()
+	for role := range before {
+		assert.Equal(t, role == names.AppSlots[0], before[role] != after[role], role)
+	}
+	assert.Equal(t, names.AppSlots[0], stack.Access.Names().App(), "the other slot's turn")
+	assert.Equal(t, names.Migrator, stack.Access.Names().Migrator)
+}
+
+// TestNewRootSecretChangesWhatARotationChanges, and no other password: that of
+// the slot which clients still use comes from the previous root secret.
+func TestNewRootSecretChangesWhatARotationChanges(t *testing.T) {
+	stack := configtest.Stack(t, "dev", nil)
+	stack.Access.Generations.App, stack.Access.Generations.Superuser = 4, 2
+	verifiers := func(derivation *password.Derivation) map[string]string {
+		found := map[string]string{}
+		for _, role := range NewPlan(stack, derivation).Roles {
+			found[role.Name] = role.Verifier
+		}
+		found["postgres"] = derivation.Verifier("postgres", stack.Access.GenerationOf(config.Superuser))
+		return found
+	}
+	first, names := verifiers(derivation(t)), stack.Access.Names()
+	stack.Access.Generation++
+	rotated := verifiers(derivation(t))
+	for _, login := range config.LoginNames {
+		stack.Access.Root.Since.Set(login, stack.Access.GenerationOf(login))
+	}
+	next, err := password.NewDerivation("another root secret of the tests, long enough", "dev")
+	require.NoError(t, err)
+	both, err := next.After("a root secret of the tests, long enough", stack.RootSince())
+	require.NoError(t, err)
+	assert.False(t, stack.RootSettled())
+	for role, verifier := range verifiers(both) {
+		inUse := role == names.App() || role == names.Migrator || verifier == ""
+		assert.Equal(t, inUse, verifier == first[role], role)
+		assert.Equal(t, inUse, verifier == rotated[role], "%s comes from the new root secret", role)
+	}
+	assert.Equal(t, derivation(t).Password("postgres", 3), both.Password("postgres", stack.SuperuserGenerations()[1]), "what it has before")
+
+	stack.Access.Generation++
+	assert.True(t, stack.RootSettled(), "a further rotation has replaced them all")
+	assert.Equal(t, verifiers(next), verifiers(both))
 }
 
 func TestRotationLeavesThePreviousSlotAlone(t *testing.T) {
@@ -64,7 +122,7 @@ func TestRotationLeavesThePreviousSlotAlone(t *testing.T) {
 		names := NewNames(config.Access{Prefix: stack.Access.Prefix, Generation: generation})
 		before, after := verifiers(generation), verifiers(generation+1)
 		for role := range before {
-			keeps := role == names.App() || before[role] == ""
+			keeps := role == names.App() || role == names.Migrator || before[role] == ""
 			assert.Equal(t, keeps, before[role] == after[role], "%s from generation %d to the next", role, generation)
 		}
 	}
@@ -173,5 +231,5 @@ func TestOnlyTheOwnerAndTheMigratorCreate(t *testing.T) {
 			actsAsOwner = append(actsAsOwner, role.Name)
 		}
 	}
-	assert.Equal(t, []string{"witchcityrope_migrator"}, actsAsOwner)
+	assert.Equal(t, []string{"witchcityrope_migrator_0", "witchcityrope_migrator"}, actsAsOwner)
 }

@@ -36,10 +36,13 @@ type superuserLogin struct {
 // newPlan computes everything that can be known before a resource is registered.
 func newPlan(stack *config.Stack, image string, given secrets) (plan, error) {
 	derivation, err := password.NewDerivation(given.root, stack.Name)
+	if err == nil && stack.Access.Root.HasPrevious() {
+		derivation, err = derivation.After(given.previousRoot, stack.RootSince())
+	}
 	if err != nil {
 		remedy := "take it out of the stack file, and make one with: wcrdb init " + stack.Name
 		if stack.RootSecretFrom == config.FromLocal {
-			remedy = "delete " + config.LocalDir(stack.Name) + "/root-secret, and the next run makes one"
+			remedy = "delete " + config.LocalDir(stack.Name) + "/" + stack.Access.Root.File() + ", and the next run makes one"
 		}
 		return plan{}, fmt.Errorf("%s of stack %s: %w; %s", config.RootSecretKey, stack.Name, err, remedy)
 	}
@@ -70,10 +73,13 @@ func newSuperuserLogin(stack *config.Stack, given secrets, derivation *password.
 			readyTimeout: time.Duration(stack.Server.ReadyTimeout),
 		}
 	}
-	name, generation := stack.Target.Username, stack.Access.Generation
+	var passwords []string
+	for _, generation := range append(stack.SuperuserGenerations(), password.BootstrapGeneration) {
+		passwords = append(passwords, derivation.Password(stack.Target.Username, generation))
+	}
 	login := superuserLogin{
-		password:     derivation.Password(name, generation),
-		fallbacks:    []string{derivation.Password(name, generation-1), derivation.Password(name, password.BootstrapGeneration)},
+		password:     passwords[0],
+		fallbacks:    passwords[1:],
 		tlsMode:      "prefer",
 		sslMode:      "disable",
 		readyTimeout: time.Duration(stack.Server.ReadyTimeout),

@@ -34,6 +34,12 @@ func TestSuperuserFallsBackToThePreviousAndTheFirstPassword(t *testing.T) {
 	second, err := newPlan(stack, "", given)
 	require.NoError(t, err)
 	assert.Equal(t, first.superuser.password, second.superuser.fallbacks[0])
-	assert.Equal(t, first.superuser.fallbacks[1], second.superuser.fallbacks[1])
+	last := func(login superuserLogin) string { return login.fallbacks[len(login.fallbacks)-1] }
+	assert.Equal(t, last(first.superuser), last(second.superuser), "that of a new cluster")
+	stack.Access.Generation++
+	third, err := newPlan(stack, "", given)
+	require.NoError(t, err)
+	assert.Contains(t, third.superuser.fallbacks, first.superuser.password, "what a rotation that was abandoned has left")
+	assert.Contains(t, second.superuser.fallbacks, third.superuser.password, "what a rotation that was taken back has left")
 	assert.NotContains(t, second.superuser.fallbacks, second.superuser.password)
 }

@@ -13,11 +13,16 @@ import (
 // secrets are what a stack is given and cannot derive.
 type secrets struct {
 	root          string
+	previousRoot  string // empty unless passwords may come from it
 	administrator string // the superuser of an external server
 }
 
 func readSecrets(ctx *pulumi.Context, stack *config.Stack, projectDir string) (secrets, error) {
 	root, err := secretConfig(ctx, config.RootSecretKey)
+	if err != nil {
+		return secrets{}, err
+	}
+	previous, err := secretConfig(ctx, config.PreviousRootSecretKey)
 	if err != nil {
 		return secrets{}, err
 	}
@@ -31,24 +36,32 @@ func readSecrets(ctx *pulumi.Context, stack *config.Stack, projectDir string) (s
 	case !external && administrator != "":
 		return secrets{}, fmt.Errorf("%s: is only for target.type external; remove it with: pulumi config rm %[1]s", config.AdministratorPasswordKey)
 	}
-	root, err = rootSecret(ctx, stack, projectDir, root)
-	return secrets{root: root, administrator: administrator}, err
+	given := secrets{administrator: administrator}
+	if given.root, err = rootSecret(ctx, stack, projectDir, config.RootSecretKey, stack.Access.Root.File(), root); err != nil || !stack.Access.Root.HasPrevious() {
+		return given, err
+	}
+	given.previousRoot, err = rootSecret(ctx, stack, projectDir, config.PreviousRootSecretKey, stack.Access.Root.PreviousFile(), previous)
+	return given, err
 }
 
 // rootSecret is the given one, or the one that takes its place.
-func rootSecret(ctx *pulumi.Context, stack *config.Stack, projectDir, given string) (string, error) {
+func rootSecret(ctx *pulumi.Context, stack *config.Stack, projectDir, key, file, given string) (string, error) {
 	local := stack.RootSecretFrom == config.FromLocal
 	switch {
 	case local && given != "":
 		return "", fmt.Errorf("%s: is not used, because rootSecretFrom is %s; set that to %s, or remove it with: pulumi config rm %[1]s",
-			config.RootSecretKey, config.FromLocal, config.FromConfig)
+			key, config.FromLocal, config.FromConfig)
 	case local:
-		return password.LocalRootSecret(filepath.Join(projectDir, config.LocalDir(stack.Name)))
+		return password.LocalRootSecret(filepath.Join(projectDir, config.LocalDir(stack.Name), file))
 	case given != "":
 		return given, nil
 	}
-	const missing = config.RootSecretKey + ": this stack has no root secret"
-	if !ctx.DryRun() {
+	missing := key + ": this stack has no root secret"
+	switch {
+	case ctx.DryRun():
+	case key == config.PreviousRootSecretKey:
+		return "", fmt.Errorf("%s: is missing, and access.root.since says that passwords may still come from it; take it out of an earlier version of the stack file, or take out access.root.since if no database has such a password any more", key)
+	default:
 		return "", fmt.Errorf("%s, from which all its passwords are derived; make one with: wcrdb init %s", missing, stack.Name)
 	}
 	warning := missing + ": this preview derives its passwords from a throwaway one and shows every password as changed"

@@ -17,12 +17,21 @@ import (
 
 // RootSecret is the secret that the stack's passwords are derived from.
 func (s *Stack) RootSecret(ctx context.Context) (string, error) {
+	return s.secret(ctx, config.RootSecretKey, s.Config.Access.Root.File())
+}
+
+// PreviousRootSecret is the one before, where passwords may still come from it.
+func (s *Stack) PreviousRootSecret(ctx context.Context) (string, error) {
+	return s.secret(ctx, config.PreviousRootSecretKey, s.Config.Access.Root.PreviousFile())
+}
+
+func (s *Stack) secret(ctx context.Context, key, file string) (string, error) {
 	if s.Config.RootSecretFrom == config.FromLocal {
-		return password.LocalRootSecret(s.Project.LocalDir(s.Config.Name))
+		return password.LocalRootSecret(filepath.Join(s.Project.LocalDir(s.Config.Name), file))
 	}
-	stdout, stderr, _, err := s.command(ctx, nil, "config", "get", s.Project.Name+":"+config.RootSecretKey, "--stack", s.Config.Name)
+	stdout, stderr, _, err := s.command(ctx, nil, "config", "get", s.Project.Name+":"+key, "--stack", s.Config.Name)
 	if err != nil {
-		return "", fmt.Errorf("%s of stack %s cannot be read: %w: %s; make one with: wcrdb init %[2]s", config.RootSecretKey, s.Config.Name, err, strings.TrimSpace(stderr))
+		return "", fmt.Errorf("%s of stack %s cannot be read: %w: %s; make one with: wcrdb init %[2]s", key, s.Config.Name, err, strings.TrimSpace(stderr))
 	}
 	return strings.TrimRight(stdout, "\r\n"), nil
 }

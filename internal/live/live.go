@@ -55,15 +55,15 @@ type Server struct {
 }
 
 // Superuser opens a session as the superuser with the password of the present
-// generation or the one before. A server that is starting is waited for.
+// generation or of one close to it. A server that is starting is waited for.
 func (s Server) Superuser(ctx context.Context, database string) (*pgx.Conn, error) {
-	return s.login(ctx, database, s.Stack.Access.Generation, s.Stack.Access.Generation-1)
+	return s.login(ctx, database, s.Stack.SuperuserGenerations()...)
 }
 
 // Ours says whether a running server's superuser has a password of this
 // stack's root secret, if only the one that a new cluster is made with.
 func (s Server) Ours(ctx context.Context) (bool, error) {
-	connection, err := s.login(ctx, "postgres", s.Stack.Access.Generation, s.Stack.Access.Generation-1, password.BootstrapGeneration)
+	connection, err := s.login(ctx, "postgres", append(s.Stack.SuperuserGenerations(), password.BootstrapGeneration)...)
 	if refused(err) {
 		return false, nil
 	}

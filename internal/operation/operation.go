@@ -311,7 +311,15 @@ func (o *Operation) derivation(ctx context.Context, stack *engine.Stack) (*passw
 	if err != nil {
 		return nil, err
 	}
-	return password.NewDerivation(secret, o.Stack)
+	derivation, err := password.NewDerivation(secret, o.Stack)
+	if err != nil || !o.config.Access.Root.HasPrevious() {
+		return derivation, err
+	}
+	previous, err := stack.PreviousRootSecret(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return derivation.After(previous, o.config.RootSince())
 }
 
 // readOutputs takes what people want to know from the state, and writes the CA

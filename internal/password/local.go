@@ -10,10 +10,9 @@ import (
 )
 
 // LocalRootSecret reads the secret of a stack with rootSecretFrom: local, and
-// makes it on first use: the file root-secret in a
-// folder of the stack's own, which only its owner can read.
-func LocalRootSecret(dir string) (string, error) {
-	path := filepath.Join(dir, "root-secret")
+// makes it on first use: a file in a folder of the stack's own, which only its
+// owner can read.
+func LocalRootSecret(path string) (string, error) {
 	content, err := os.ReadFile(path)
 	if err == nil {
 		return strings.TrimSpace(string(content)), nil

@@ -31,6 +31,9 @@ const length = 43
 type Derivation struct {
 	rootSecret []byte
 	stack      string
+
+	previous *Derivation    // of the root secret before; nil for none
+	since    map[string]int // first generation of a role that is not from previous
 }
 
 // NewDerivation binds a root secret to a stack: two stacks that share a
@@ -40,6 +43,16 @@ func NewDerivation(rootSecret, stack string) (*Derivation, error) {
 		return nil, fmt.Errorf("the root secret has %d characters, at least %d are needed", len(rootSecret), MinRootSecretLength)
 	}
 	return &Derivation{rootSecret: []byte(rootSecret), stack: stack}, nil
+}
+
+// After derives the generations of a role before since from the previous root
+// secret: a new root secret changes no password that clients still use.
+func (d *Derivation) After(previous string, since map[string]int) (*Derivation, error) {
+	before, err := NewDerivation(previous, d.stack)
+	if err != nil {
+		return nil, fmt.Errorf("previous root secret: %w", err)
+	}
+	return &Derivation{rootSecret: d.rootSecret, stack: d.stack, previous: before, since: since}, nil
 }
 
 // Password is the password of a role at a generation (0, 1, 2, …).
@@ -64,6 +77,9 @@ func (d *Derivation) Verifier(role string, generation int) string {
 }
 
 func (d *Derivation) expand(purpose, role string, generation, size int) []byte {
+	if d.previous != nil && generation < d.since[role] && generation != BootstrapGeneration {
+		return d.previous.expand(purpose, role, generation, size)
+	}
 	info := fmt.Sprintf("wcrdb %s\x00%s\x00%s\x00%d", purpose, d.stack, role, generation)
 	key, err := hkdf.Key(sha256.New, d.rootSecret, nil, info, size)
 	if err != nil {

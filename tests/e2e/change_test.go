@@ -113,8 +113,9 @@ func TestEndToEndRotation(t *testing.T) {
 				readsOne(t, p, login)
 			}
 			readsOne(t, p, first["app"])
+			readsOne(t, p, first["migrator"])
 			assert.Equal(t, 1, ask[int](t, working, "SELECT 1"), "a session stays")
-			assert.Equal(t, invalidPassword, loginCode(p, first["migrator"]))
+			assert.Equal(t, invalidPassword, loginCode(p, first["readonly"]))
 			for _, login := range []connection{first["app"], second["app"]} {
 				session := p.session(t, login)
 				for _, table := range k.tables {

@@ -19,7 +19,7 @@ import (
 func (p *project) secrets() map[string]string {
 	names := p.names()
 	secrets := map[string]string{"the root secret": p.secret, "the passphrase": passphrase}
-	roles := append([]string{p.config().Target.Username, names.Migrator, names.ReadOnly, names.Monitor, names.Backup, names.Health}, names.AppSlots[:]...)
+	roles := append([]string{p.config().Target.Username, names.ReadOnly, names.Monitor, names.Backup, names.Health}, slices.Concat(names.AppSlots[:], names.MigratorSlots[:])...)
 	for _, role := range roles {
 		for generation := -1; generation <= p.config().Access.Generation+1; generation++ {
 			secrets[fmt.Sprintf("the password of %s, generation %d", role, generation)] = p.derivation().Password(role, generation)

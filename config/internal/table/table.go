@@ -19,6 +19,7 @@ type row struct{ path, kind, initial, meaning string }
 // secretRows are the keys that are no part of config.Stack.
 var secretRows = []row{
 	{config.RootSecretKey, "secret text", "", "what all passwords are derived from, at least 32 characters; `wcrdb init` makes it"},
+	{config.PreviousRootSecretKey, "secret text", "", "the one before, while a password comes from it; `wcrdb rotate root` writes it, and a later rotation removes it"},
 	{config.AdministratorPasswordKey, "secret text", "", "external only: the superuser's password"},
 }
 

@@ -68,6 +68,7 @@ func TestProjectDeclaresTheKeys(t *testing.T) {
 	want := map[string]declaration{
 		"pulumi:disable-default-providers": {Value: []any{"*"}},
 		config.RootSecretKey:               {Type: "string", Default: "", Description: project.Config[config.RootSecretKey].Description},
+		config.PreviousRootSecretKey:       {Type: "string", Default: "", Description: project.Config[config.PreviousRootSecretKey].Description},
 		config.AdministratorPasswordKey:    {Type: "string", Default: "", Description: project.Config[config.AdministratorPasswordKey].Description},
 	}
 	stack := reflect.TypeFor[config.Stack]()
