@@ -71,6 +71,9 @@ func TestAcceptedRulesKeepThePromises(t *testing.T) {
 			continue
 		}
 		accepted++
+		text, err := postgres.RenderHBA(candidate.HBARules())
+		require.NoError(t, err)
+		require.NoError(t, postgres.CheckHBA(text), text)
 		names, made := candidate.Access.Names(), candidate.HBARules()
 		attempt := func(role, address string, encrypted bool) bool {
 			connection := postgres.HBAConnection{Role: role, MemberOf: names.MemberOf(role), Database: "witchcityrope", TLS: encrypted, Address: netip.MustParseAddr(address)}

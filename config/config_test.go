@@ -73,8 +73,10 @@ func FuzzDecode(f *testing.F) {
 		f.Add("database", value)
 		f.Add("settings", value)
 		f.Add("server", value)
+		f.Add("access", value)
 	}
 	f.Add("rootSecretFrom", "local")
+	f.Add("access", `{"from": {"app": ["internal", "10.0.0.0/8"]}, "rules": [{"type": "host", "databases": ["all"], "roles": ["+shop_rw"], "address": "10.0.0.0/8", "method": "reject"}]}`)
 	f.Fuzz(func(t *testing.T, key, value string) {
 		stack, err := Decode(project, "dev", map[string]string{"database": `{"name": "shop"}`, key: value})
 		if err != nil {
