@@ -95,7 +95,6 @@ func TestChangesHaveConsequences(t *testing.T) {
 		"superuser":         {made("update", superuserType, inputs{}, inputs{}, "verifier"), NewSessions, "the superuser's password changes", false},
 		"another database":  {because(made("replace", databaseType, inputs{"name": "a"}, inputs{"name": "b"}, "name"), "name"), DataLoss, "the application finds database b, new and empty; a stays in the server, and nobody is connected to it", true},
 		"leaf":              {because(made("replace", leafType, inputs{"caCertPem": "a"}, inputs{"caCertPem": "b"}), "caCertPem"), Online, "", false},
-		"leaf of a new CA":  {because(made("replace", leafType, inputs{"caCertPem": "a"}, inputs{"caCertPem": unknown}), "caCertPem"), NewSessions, "its CA is made anew: clients need the new one (output caCertificate) to verify the server", false},
 		"grant":             {because(made("replace", "postgresql:index/grant:Grant", inputs{}, inputs{}), "role"), Online, "", false},
 		"of unknown type":   {made("replace", "other:index:Thing", inputs{}, inputs{}), Replaced, "nothing is known of what depends on it", true},
 		"ignored":           {made(engine.Ignored, "docker:index/network:Network", inputs{"a": "1"}, inputs{"a": "2"}, "a"), Online, "the plugin takes note of a 1 → 2 and does nothing", false},
@@ -120,6 +119,30 @@ func TestResourcesInAServerGoWithIt(t *testing.T) {
 	}, Facts{})
 	assert.Equal(t, "made anew with the container", forecast.Effects[1].Reason)
 	assert.False(t, forecast.Effects[1].NeedsAllow)
+}
+
+// TestCertificates: what clients must do follows from how the CA changes.
+func TestCertificates(t *testing.T) {
+	leaf := engine.Change{Operation: "replace", Type: leafType, Name: "leaf", Before: inputs{"caCertPem": "a"}, After: inputs{"caCertPem": unknown}, Replaces: []string{"caCertPem"}}
+	file := engine.Change{Operation: "update", Type: fileType, Name: "file", After: inputs{"path": "server.pem", "reload": true, "check": "tls"}, Properties: []string{"content"}}
+	ca := func(operation string, properties ...string) engine.Change {
+		return engine.Change{Operation: operation, Type: caType, Name: "ca", Properties: properties, Replaces: properties}
+	}
+	condition := engine.Change{Operation: "update", Type: leafType, Name: "leaf", Properties: []string{"earlyRenewalHours"}}
+	for name, row := range map[string]struct {
+		changes []engine.Change
+		want    Class
+	}{
+		"another name of the CA": {[]engine.Change{ca("replace", "subject"), leaf, file}, NewSessions},
+		"another key":            {[]engine.Change{ca("replace", "privateKeyPem"), leaf, file}, NewSessions},
+		"a CA nobody knows":      {[]engine.Change{ca("create"), leaf, file}, NewSessions},
+		"the same CA, renewed":   {[]engine.Change{ca("replace", "validityPeriodHours"), leaf, file}, Reload},
+		"renewed":                {[]engine.Change{{Operation: "replace", Type: leafType}, file}, Reload},
+		"changed by hand":        {[]engine.Change{file}, Reload},
+		"renewed earlier":        {[]engine.Change{condition, file}, Online},
+	} {
+		assert.Equal(t, row.want, New(row.changes, Facts{}).Class, name)
+	}
 }
 
 func TestANetworkTakesTheContainerWithIt(t *testing.T) {

@@ -47,17 +47,9 @@ const guess = 3 * time.Second
 // New classes changes. The dearest come first.
 func New(changes []engine.Change, facts Facts) Forecast {
 	forecast := Forecast{Effects: []Effect{}}
-	whole := context{facts: facts}
+	run := of(changes, facts)
 	for _, change := range changes {
-		switch {
-		case change.Type == containerType && slices.Contains(done, change.Operation):
-			whole.container = change.Operation
-		case change.Type == networkType && (change.Operation == "replace" || change.Operation == "delete"):
-			whole.networkGoes = true
-		}
-	}
-	for _, change := range changes {
-		effect := whole.judge(change)
+		effect := run.judge(change)
 		effect.Change = change
 		effect.NeedsAllow = effect.NeedsAllow || effect.Class == DataLoss
 		if effect.Class.Interrupts() && change.Type == containerType && change.Operation != "delete" {

@@ -14,6 +14,7 @@ const (
 	volumeType    = "docker:index/volume:Volume"
 	networkType   = "docker:index/network:Network"
 	leafType      = "tls:index/locallySignedCert:LocallySignedCert"
+	caType        = "tls:index/selfSignedCert:SelfSignedCert"
 	superuserType = "pgserver:index:Superuser"
 	fileType      = "pgserver:index:ServerFile"
 	settingType   = "pgserver:index:SystemSetting"
@@ -54,6 +55,30 @@ type context struct {
 	container string // what becomes of the container; empty if nothing
 	// networkGoes: one of the container's networks is made anew.
 	networkGoes bool
+	// newCA: a CA has a name or a key that clients do not know.
+	newCA bool
+	// renewed and kept: certificates are made anew, or only their conditions change.
+	renewed, kept bool
+}
+
+// of looks at all changes of a run.
+func of(changes []engine.Change, facts Facts) context {
+	found := context{facts: facts}
+	for _, change := range changes {
+		anew := change.Operation == "create" || change.Operation == "replace"
+		switch {
+		case change.Type == containerType && slices.Contains(done, change.Operation):
+			found.container = change.Operation
+		case change.Type == networkType && (change.Operation == "replace" || change.Operation == "delete"):
+			found.networkGoes = true
+		case strings.HasPrefix(change.Type, "tls:") && anew:
+			found.renewed = true
+			found.newCA = found.newCA || change.Type == caType && (change.Operation == "create" || differs(change, "subject") || differs(change, "privateKeyPem"))
+		case strings.HasPrefix(change.Type, "tls:") && change.Operation == "update":
+			found.kept = true
+		}
+	}
+	return found
 }
 
 // done are the operations that change something; all others are what was found.
@@ -123,7 +148,7 @@ func (w context) ofNetwork(change engine.Change) Effect {
 // ofLeaf knows the server's certificate. Its file has effects of its own; here
 // counts whether clients can verify it with the CA that they have.
 func (w context) ofLeaf(change engine.Change) Effect {
-	if isUnknown(change.After["caCertPem"]) && change.Before["caCertPem"] != nil {
+	if w.newCA && isUnknown(change.After["caCertPem"]) && change.Before["caCertPem"] != nil {
 		return Effect{Class: NewSessions, Reason: "its CA is made anew: clients need the new one (output caCertificate) to verify the server"}
 	}
 	return Effect{}
@@ -141,6 +166,8 @@ func (w context) ofFile(change engine.Change) Effect {
 	switch {
 	case either(change)["reload"] == false:
 		return Effect{Reason: file + " is written anew"}
+	case change.Operation == "update" && w.kept && !w.renewed && either(change)["check"] == "tls":
+		return Effect{Reason: file + " keeps its certificate"}
 	case w.containerGoes():
 		return Effect{Class: Reload, Reason: file + " is written once the new server runs"}
 	}

@@ -13,7 +13,6 @@ import (
 	"slices"
 
 	"github.com/witchcityrope/database/config"
-	"github.com/witchcityrope/database/internal/catalogue"
 	"github.com/witchcityrope/database/internal/consequence"
 	"github.com/witchcityrope/database/internal/engine"
 )
@@ -33,10 +32,7 @@ func (o *Operation) foresee(ctx context.Context, stack *engine.Stack, options en
 }
 
 func (o *Operation) facts(options engine.Options) (consequence.Facts, error) {
-	settings, err := catalogue.For(catalogue.DefaultMajor)
-	if err != nil {
-		return consequence.Facts{}, err
-	}
+	settings := o.config.Catalogue()
 	facts := consequence.Facts{Repairs: map[string]string{}, Context: func(name string) string {
 		setting, _ := settings.Lookup(name)
 		return string(setting.Context)
@@ -44,6 +40,7 @@ func (o *Operation) facts(options engine.Options) (consequence.Facts, error) {
 	for _, urn := range options.Replace {
 		facts.Repairs[engine.ResourceName(urn)] = "a network of the container is gone or was made anew"
 	}
+	var err error
 	facts.Interruption, err = o.lastInterruption()
 	return facts, err
 }

@@ -33,14 +33,10 @@ func edits(t *testing.T, p *project) []edit {
 		setting("user setting, new", "work_mem", "5MB"),
 		setting("user setting", "work_mem", "6MB"),
 		setting("user setting", "random_page_cost", 1.1),
-		setting("user setting", "default_statistics_target", 150),
 		setting("superuser setting", "log_min_duration_statement", "500ms"),
-		setting("superuser setting", "log_statement", "ddl"),
 		setting("sighup setting", "checkpoint_timeout", "10min"),
 		setting("sighup setting", "log_line_prefix", "%m [%p] %u@%d "),
-		setting("sighup setting", "autovacuum_naptime", "30s"),
 		setting("superuser-backend setting", "log_connections", true),
-		setting("superuser-backend setting", "log_disconnections", true),
 		setting("postmaster setting", "max_connections", 110),
 		setting("postmaster setting", "shared_buffers", "160MB"),
 		setting("postmaster setting, a library", "shared_preload_libraries", "pg_stat_statements, auto_explain"),
@@ -56,9 +52,7 @@ func edits(t *testing.T, p *project) []edit {
 		server("time to stop", "stopTimeout", "100s"),
 		server("time to get ready", "readyTimeout", "50s"),
 		check("interval of the health check", "interval", "7s"),
-		check("retries of the health check", "retries", 9),
 		server("size of the log", "log", values{"maxSize": "40MiB"}),
-		server("number of log files", "log", values{"maxFiles": 4}),
 
 		network("alias", "alias", "database"),
 		network("published port", "publish", values{"port": freePort(t)}),
@@ -79,6 +73,12 @@ func edits(t *testing.T, p *project) []edit {
 		tls("off", "enabled", false),
 		tls("on", "enabled", true),
 
+		tls("generation of the CA", "caGeneration", 2),
+
+		{"setting of the database", values{"database": values{"settings": values{"lock_timeout": "5s"}}}},
+		{"setting of a login", values{"access": values{"settings": values{"app": values{"work_mem": "8MB"}}}}},
+		{"setting of a login that is its own argument", values{"access": values{"settings": values{"app": values{"statement_timeout": "30s"}}}}},
+		{"setting of a login, taken out", values{"access": values{"settings": values{"app": values{"work_mem": nil}}}}},
 		{"privilege of the application", values{"access": values{"application": values{"truncate": true}}}},
 		{"creation of databases", values{"access": values{"application": values{"createDatabases": true}}}},
 		{"access rule", values{"access": values{"rules": []values{
