@@ -76,7 +76,8 @@ func (d *draw) recase(word string) string {
 	case 1:
 		return strings.ToLower(word)
 	default:
-		return strings.ToUpper(word[:1]) + word[1:]
+		first := word[:min(1, len(word))]
+		return strings.ToUpper(first) + word[len(first):]
 	}
 }
 
