@@ -36,6 +36,10 @@ func NewPlan(stack *config.Stack) Plan {
 	flags := config.Settings{"password_encryption": "scram-sha-256"}
 	if stack.TLS.Enabled {
 		flags["ssl_cert_file"], flags["ssl_key_file"] = BundleFile, BundleFile
+	} else if stack.Target.Type == config.Container {
+		// Where TLS was on before, the data directory still says so, and a server
+		// without a certificate would not start.
+		flags["ssl"] = "off"
 	}
 	var plan Plan
 	for _, name := range slices.Sorted(maps.Keys(stack.Settings)) {

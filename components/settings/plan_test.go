@@ -51,7 +51,11 @@ func TestWhatNeedsARestartIsAFlag(t *testing.T) {
 			}
 		}
 		assert.Equal(t, "scram-sha-256", flags["password_encryption"])
-		assert.NotContains(t, flags, "ssl", "TLS is switched on in the running server")
+		if stack.TLS.Enabled {
+			assert.NotContains(t, flags, "ssl", "TLS is switched on in the running server")
+		} else {
+			assert.Equal(t, "off", flags["ssl"], "whatever the data directory says")
+		}
 		assert.NotContains(t, system, "ssl", "only once there is a certificate")
 	}
 }

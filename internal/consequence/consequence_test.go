@@ -155,6 +155,12 @@ func TestANetworkTakesTheContainerWithIt(t *testing.T) {
 	assert.Empty(t, forecast.Refused(nil))
 }
 
+func TestTheOrderOfASetIsNoDifference(t *testing.T) {
+	change := container(nil, inputs{"memory": 3072.0})
+	change.Properties = append(change.Properties, "networksAdvanced[0].aliases[0]")
+	assert.Equal(t, "the running container gets memory 2048 → 3072", New([]engine.Change{change}, Facts{}).Effects[0].Reason)
+}
+
 func TestARepairIsExplained(t *testing.T) {
 	change := engine.Change{Operation: "replace", Type: containerType, Name: "server", Before: server(nil), After: server(nil)}
 	assert.True(t, New([]engine.Change{change}, Facts{}).Effects[0].NeedsAllow)

@@ -48,18 +48,18 @@ func names(paths []string) []string {
 	return slices.Sorted(maps.Keys(tops))
 }
 
-// properties are the inputs that differ, whether the plugin says so or not.
+// properties are the inputs that differ, whether the plugin says so or not. It
+// is not asked where there are both: the docker plugin takes the order of sets
+// for a difference. Secrets are masked, and only it can tell those apart.
 func properties(change engine.Change) []string {
-	found := map[string]bool{}
-	for _, name := range names(change.Properties) {
-		found[name] = true
+	if change.Before == nil || change.After == nil {
+		return names(change.Properties)
 	}
-	if change.Before != nil && change.After != nil {
-		for _, inputs := range []map[string]any{change.Before, change.After} {
-			for name := range inputs {
-				if !strings.HasPrefix(name, "__") && !sameValue(change.Before[name], change.After[name]) {
-					found[name] = true
-				}
+	found := map[string]bool{}
+	for _, inputs := range []map[string]any{change.Before, change.After} {
+		for name := range inputs {
+			if !strings.HasPrefix(name, "__") && !sameValue(change.Before[name], change.After[name]) {
+				found[name] = true
 			}
 		}
 	}
