@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,8 +116,9 @@ func create(ctx context.Context, t testing.TB, dir string, settings []string) (*
 	return server, nil
 }
 
-// Start starts the server, if it was stopped, and waits until it accepts connections.
-func (s *Server) Start(ctx context.Context) (err error) {
+// Start starts the server, if it was stopped, and waits until it accepts connections. The settings hold
+// for this run only.
+func (s *Server) Start(ctx context.Context, settings ...string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	log, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -125,7 +127,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	args := []string{"-D", s.DataDir, "-p", fmt.Sprint(s.Port)}
-	for _, option := range s.options {
+	for _, option := range slices.Concat(s.options, settings) {
 		args = append(args, "-c", option)
 	}
 	process := exec.Command(filepath.Join(s.bin, "postgres"), args...) //nolint:gosec // a test's own server
