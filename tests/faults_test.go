@@ -75,9 +75,14 @@ func edit(t *testing.T, values map[string]string, path string, change func(map[s
 		}
 	}
 	keys := []string{top}
-	if before, name, is := strings.Cut(path, "settings."); is { // a setting's name may have a dot
-		keys = append(strings.FieldsFunc(before+"settings", func(c rune) bool { return c == '.' }), name)
-	} else if nested {
+	switch before, name, is := strings.Cut(path, "settings."); {
+	case is && before == "access.": // the name of a client, and of a setting, which may have a dot
+		keys = append(keys, append([]string{"settings"}, strings.SplitN(name, ".", 2)...)...)
+	case is && before == "database.":
+		keys = append(keys, "settings", name)
+	case is:
+		keys = append(keys, name)
+	case nested:
 		keys = append(keys, strings.Split(rest, ".")...)
 	}
 	object := root
