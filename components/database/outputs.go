@@ -25,6 +25,9 @@ func (d *Database) export(ctx *pulumi.Context) error {
 	ctx.Export("caCertificate", d.caCertificate())
 	ctx.Export("server", d.serverOutput())
 	ctx.Export("connectionBudget", budgetOutput(d.plan.stack.Budget()))
+	if d.plan.stack.Target.Type == config.Container {
+		ctx.Export("memoryBudget", memoryOutput(d.plan.stack.Memory()))
+	}
 	ctx.Export("readme", pulumi.String(readme(d.plan.stack, d.plan.clients)))
 	return nil
 }
@@ -71,5 +74,13 @@ func budgetOutput(budget config.Budget) pulumi.Map {
 		"planned":           pulumi.Int(budget.Planned()),
 		"free":              pulumi.Int(budget.Available() - budget.Planned()),
 		"holders":           holders,
+	}
+}
+
+func memoryOutput(budget config.MemoryBudget) pulumi.Map {
+	return pulumi.Map{
+		"available":  pulumi.Int(int(budget.Available)),
+		"planned":    pulumi.Int(int(budget.Planned())),
+		"arithmetic": pulumi.String(budget.Arithmetic()),
 	}
 }

@@ -18,7 +18,7 @@ var readmeTemplate = template.Must(template.New("readme").Parse(readmeText))
 func readme(stack *config.Stack, clients []connections.Client) string {
 	var text strings.Builder
 	err := readmeTemplate.Execute(&text, map[string]any{
-		"Stack": stack, "Clients": clients, "Budget": stack.Budget(),
+		"Stack": stack, "Clients": clients, "Budget": stack.Budget(), "Memory": stack.Memory(),
 		"CA": stack.CAFile(), "Container": stack.Target.Type == config.Container,
 	})
 	if err != nil {
