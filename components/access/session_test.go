@@ -28,7 +28,7 @@ func TestSettingsOfSessions(t *testing.T) {
 	}
 	assert.Equal(t, []SessionDefault{
 		{"", "lock_timeout", "5s"}, {"shop_app_0", "lock_timeout", "2s"}, {"shop_app_1", "lock_timeout", "2s"},
-		{"shop_migrator", "statement_timeout", "0"}, // to the role that would be none of its own
+		{"shop_migrator_0", "statement_timeout", "0"}, {"shop_migrator", "statement_timeout", "0"}, // to the role that would be none of its own
 	}, plan.SessionDefaults)
 }
 
