@@ -92,6 +92,11 @@ func (s *Stack) HBARules() []postgres.HBARule {
 			anywhere = append(anywhere, client.roles...)
 		}
 	}
+	for _, role := range s.Access.Roles {
+		if role.Login && !s.Access.Names().Standard(s.Access.Names().Named(role.Name)[0]) {
+			anywhere = append(anywhere, role.Name)
+		}
+	}
 	if len(anywhere) > 0 {
 		enter(database, anywhere, "all")
 	}

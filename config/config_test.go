@@ -26,7 +26,7 @@ func TestShortStackFileIsEnough(t *testing.T) {
 	assert.Equal(t, 2048, stack.Server.Memory.MiB())
 	assert.Equal(t, 512, stack.Server.MemoryReservation.MiB())
 	assert.Equal(t, "10s", stack.Server.HealthCheck.Interval.String())
-	assert.Equal(t, []string{"public"}, stack.Database.Schemas)
+	assert.Equal(t, []Schema{{Name: "public"}}, stack.Database.Schemas)
 }
 
 func TestEveryStackFileIsValid(t *testing.T) {

@@ -62,6 +62,11 @@ func asJSON(value string) json.RawMessage {
 }
 
 func decode(path string, raw json.RawMessage, into reflect.Value, faults *Faults) {
+	_, short := into.Addr().Interface().(encoding.TextUnmarshaler)
+	if short && strings.HasPrefix(strings.TrimSpace(string(raw)), `"`) {
+		decodeLeaf(path, raw, into, faults)
+		return
+	}
 	if into.Kind() == reflect.Struct {
 		var object map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &object); err != nil || object == nil {
@@ -106,6 +111,9 @@ func decodeList(path string, raw json.RawMessage, into reflect.Value, faults *Fa
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(elements), len(elements)))
 	for i, element := range elements {
+		if err := defaults.Set(into.Index(i).Addr().Interface()); err != nil {
+			panic(err) // the tags are wrong
+		}
 		decode(fmt.Sprintf("%s[%d]", path, i), element, into.Index(i), faults)
 	}
 }

@@ -147,22 +147,26 @@ type Subject struct {
 
 // Database is the application's database.
 type Database struct {
-	Name       string   `json:"name" doc:"database name; required"`
-	Schemas    []string `json:"schemas" default:"[\"public\"]" doc:"schemas that exist before the first migration"`
-	Extensions []string `json:"extensions" doc:"extensions; one that has to be preloaded must stand in settings.shared_preload_libraries"`
-	Settings   Settings `json:"settings" doc:"settings of sessions in this database (ALTER DATABASE SET), e.g. lock_timeout: 5s"`
+	Name       string      `json:"name" doc:"database name; required"`
+	Schemas    []Schema    `json:"schemas" default:"[\"public\"]" doc:"schemas that exist before the first migration; a name alone is one of the owner"`
+	Extensions []Extension `json:"extensions" doc:"extensions, a name alone or more; one that has to be preloaded must stand in settings.shared_preload_libraries"`
+	Settings   Settings    `json:"settings" doc:"settings of sessions in this database (ALTER DATABASE SET), e.g. lock_timeout: 5s"`
 }
 
 // Access is who may do what.
 type Access struct {
-	Prefix      string       `json:"prefix" doc:"of all role names: <prefix>_owner, <prefix>_migrator, …; the database name if empty"`
-	Generation  int          `json:"generation" default:"1" doc:"of all passwords; the next number rotates them"`
-	Generations Generations  `json:"generations" doc:"of single passwords, added to access.generation: the next number rotates that one"`
-	Root        Root         `json:"root" doc:"the root secret that passwords come from"`
-	Application Application  `json:"application" doc:"what the application may do beyond reading and writing"`
-	From        From         `json:"from" doc:"where each client may come from, and from nowhere else: internal (network.subnet), external (this host, through the published port), or ranges of addresses; everywhere if empty"`
-	Rules       []AccessRule `json:"rules" doc:"lines of pg_hba.conf that are tried before those made from the rest of the configuration"`
-	Settings    Sessions     `json:"settings" doc:"settings of the sessions of one login (ALTER ROLE SET)"`
+	Prefix            string              `json:"prefix" doc:"of all role names: <prefix>_owner, <prefix>_migrator, …; the database name if empty"`
+	Generation        int                 `json:"generation" default:"1" doc:"of all passwords; the next number rotates them"`
+	Generations       Generations         `json:"generations" doc:"of single passwords, added to access.generation: the next number rotates that one"`
+	Root              Root                `json:"root" doc:"the root secret that passwords come from"`
+	Application       Application         `json:"application" doc:"what the application may do beyond reading and writing"`
+	From              From                `json:"from" doc:"where each client may come from, and from nowhere else: internal (network.subnet), external (this host, through the published port), or ranges of addresses; everywhere if empty"`
+	Rules             []AccessRule        `json:"rules" doc:"lines of pg_hba.conf that are tried before those made from the rest of the configuration"`
+	Roles             []Role              `json:"roles" doc:"further roles, and more about those that every stack has"`
+	Grants            []Grant             `json:"grants" doc:"further grants; one on the same objects to the same role takes the place of what every stack has"`
+	DefaultPrivileges []DefaultPrivileges `json:"defaultPrivileges" doc:"further default privileges; those of the same owner for the same role and class take the place of what every stack has"`
+	ReassignTo        string              `json:"reassignTo" doc:"who gets what dropped roles own; if empty, a role that owns something is not dropped"`
+	Settings          Sessions            `json:"settings" doc:"settings of the sessions of one login (ALTER ROLE SET)"`
 }
 
 // Sessions are the settings that sessions begin with, by login. The owner is

@@ -21,6 +21,7 @@ func (s *Stack) validate() Faults {
 		storage, network, networkNames, publish, tlsNames, tlsSubject, tlsValidity, tlsPolicy,
 		settingValues, externalSettings, readOnlySessions, searchPaths, durability, preload, libraryNames, acrossSettings,
 		databaseNames, schemaNames, extensionNames, generations, accessNames, applicationRights,
+		declaredRoles, declaredGrants, declaredDefaults,
 		accessFrom, accessRules, accessAssertions, pools, connectionBudget,
 	} {
 		rule(s, &faults)
@@ -287,8 +288,10 @@ func databaseNames(s *Stack, faults *Faults) {
 }
 
 func schemaNames(s *Stack, faults *Faults) {
-	for i, name := range s.Database.Schemas {
-		at := fmt.Sprintf("database.schemas[%d]", i)
+	var names []string
+	for i, schema := range s.Database.Schemas {
+		at, name := fmt.Sprintf("database.schemas[%d]", i), schema.Name
+		names = append(names, name)
 		identifier(faults, at, name)
 		if strings.HasPrefix(name, "pg_") || name == "information_schema" {
 			faults.add(at, name, "is reserved for PostgreSQL (manual, section 5.10)", "choose another")
@@ -297,18 +300,32 @@ func schemaNames(s *Stack, faults *Faults) {
 		if s.Access.Prefix != "" && strings.HasPrefix(name, s.Access.Prefix+"_") {
 			faults.add(at, name, "begins as the names of roles do: what a role of that name creates would land in it", "choose another, or another access.prefix")
 		}
+		if schema.Owner != "" {
+			knownRole(s, faults, at+".owner", schema.Owner, false)
+		}
 	}
-	duplicates(faults, "database.schemas", s.Database.Schemas)
+	duplicates(faults, "database.schemas", names)
 }
 
 func extensionNames(s *Stack, faults *Faults) {
-	for i, name := range s.Database.Extensions {
-		if !extensionName.MatchString(name) {
-			faults.add(fmt.Sprintf("database.extensions[%d]", i), name, "is not the name of an extension", "pg_available_extensions lists what the server has")
+	var names []string
+	for i, extension := range s.Database.Extensions {
+		at := fmt.Sprintf("database.extensions[%d]", i)
+		names = append(names, extension.Name)
+		if !extensionName.MatchString(extension.Name) {
+			faults.add(at, extension.Name, "is not the name of an extension", "pg_available_extensions lists what the server has")
+		}
+		if extension.Version != "" && !extensionVersion.MatchString(extension.Version) {
+			faults.add(at+".version", extension.Version, "is not the version of an extension", "pg_available_extension_versions lists what the server has")
+		}
+		if extension.Schema != "public" && extension.Schema != "pg_catalog" { // which are always there
+			declaredSchema(s, faults, at+".schema", extension.Schema, true)
 		}
 	}
-	duplicates(faults, "database.extensions", s.Database.Extensions)
+	duplicates(faults, "database.extensions", names)
 }
+
+var extensionVersion = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
 
 var extensionName = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 

@@ -83,6 +83,9 @@ func (s *Stack) ruleRoles() []string {
 	for _, client := range s.accessClients() {
 		known = append(append(known, client.name), client.roles...)
 	}
+	for _, role := range s.Access.Roles {
+		known = append(known, role.Name, "+"+role.Name)
+	}
 	return known
 }
 

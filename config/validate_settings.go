@@ -46,6 +46,9 @@ func (s *Stack) settingPlaces() []settingsAt {
 	for _, login := range s.Access.Settings.List() {
 		places = append(places, settingsAt{"access.settings." + login.Client + ".", login.Settings, true})
 	}
+	for i, role := range s.Access.Roles {
+		places = append(places, settingsAt{fmt.Sprintf("access.roles[%d].settings.", i), role.Settings, true})
+	}
 	return places
 }
 
@@ -176,7 +179,7 @@ func preload(s *Stack, faults *Faults) {
 	}
 	libraries := s.Preloaded()
 	for i, extension := range s.Database.Extensions {
-		if slices.Contains(needsPreload, extension) && !slices.Contains(libraries, extension) {
+		if slices.Contains(needsPreload, extension.Name) && !slices.Contains(libraries, extension.Name) {
 			faults.add(fmt.Sprintf("database.extensions[%d]", i), extension, "its library is not preloaded", "add it to settings.shared_preload_libraries")
 		}
 	}

@@ -36,8 +36,8 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 	}
 	staged := &stages{ctx: ctx, parent: access, args: args, before: args.Ready}
 	for _, stage := range [][]func(*stages, string, Plan) error{
-		{registerDatabase}, {registerSetAside}, {registerGroups}, {registerLogins}, {registerPutBack},
-		{registerSchemas, registerSessionDefaults}, {registerExtensions}, {registerPrivileges},
+		{registerDatabase}, {registerSetAside}, {registerRoles}, {registerPutBack},
+		{registerSchemas, registerSessionDefaults, registerMembershipOptions}, {registerExtensions}, {registerPrivileges}, {registerObjectGrants},
 	} {
 		for _, register := range stage {
 			if err := register(staged, name, plan); err != nil {
@@ -140,26 +140,19 @@ func registerSessionDefaults(s *stages, name string, plan Plan) error {
 	return nil
 }
 
-// registerGroups registers the roles that others are members of.
-func registerGroups(s *stages, name string, plan Plan) error {
-	return registerRoles(s, name, plan, func(role Role) bool { return !role.Login })
-}
-
-func registerLogins(s *stages, name string, plan Plan) error {
-	return registerRoles(s, name, plan, func(role Role) bool { return role.Login })
-}
-
-func registerRoles(s *stages, name string, plan Plan, which func(Role) bool) error {
+// registerRoles registers each role after those that it is a member of.
+func registerRoles(s *stages, name string, plan Plan) error {
+	made := map[string]pulumi.Resource{}
 	for _, role := range plan.Roles {
-		if !which(role) {
-			continue
-		}
 		args := &postgresql.RoleArgs{
 			Name: pulumi.String(role.Name), Login: pulumi.Bool(role.Login), Roles: pulumi.ToStringArray(role.MemberOf),
 			// What a role has not is declared too: a refresh compares only what is.
-			Superuser: pulumi.Bool(false), CreateRole: pulumi.Bool(false), CreateDatabase: pulumi.Bool(role.CreateDatabase),
-			Replication: pulumi.Bool(false), BypassRowLevelSecurity: pulumi.Bool(false),
-			Inherit: pulumi.Bool(true), ConnectionLimit: pulumi.Int(-1),
+			Superuser: pulumi.Bool(role.Superuser), CreateRole: pulumi.Bool(role.CreateRole), CreateDatabase: pulumi.Bool(role.CreateDatabase),
+			Replication: pulumi.Bool(role.Replication), BypassRowLevelSecurity: pulumi.Bool(role.BypassRowLevelSecurity),
+			Inherit: pulumi.Bool(!role.NoInherit), ConnectionLimit: pulumi.Int(role.ConnectionLimit),
+		}
+		if role.ValidUntil != "infinity" {
+			args.ValidUntil = pulumi.String(role.ValidUntil)
 		}
 		if role.Verifier != "" {
 			args.Password = pulumi.ToSecret(pulumi.String(role.Verifier)).(pulumi.StringOutput)
@@ -168,8 +161,15 @@ func registerRoles(s *stages, name string, plan Plan, which func(Role) bool) err
 			args.AssumeRole = pulumi.String(role.AssumeRole)
 		}
 		role.Session.declare(args)
+		var groups []pulumi.Resource
+		for _, group := range role.MemberOf {
+			if resource, declared := made[group]; declared {
+				groups = append(groups, resource)
+			}
+		}
 		row := "role " + role.Name
-		resource, err := postgresql.NewRole(s.ctx, name+"-role-"+role.Name, args, s.options(row, s.args.PostgreSQL)...)
+		resource, err := postgresql.NewRole(s.ctx, name+"-role-"+role.Name, args, s.options(row, s.args.PostgreSQL, pulumi.DependsOn(groups))...)
+		made[role.Name] = resource
 		if err := s.add(row, resource, err); err != nil {
 			return err
 		}
@@ -195,9 +195,13 @@ func registerSchemas(s *stages, name string, plan Plan) error {
 func registerExtensions(s *stages, name string, plan Plan) error {
 	const row = "extensions"
 	for _, extension := range plan.Extensions {
-		resource, err := postgresql.NewExtension(s.ctx, name+"-extension-"+extension, &postgresql.ExtensionArgs{
-			Name: pulumi.String(extension), Schema: pulumi.String(extensionSchema), Database: pulumi.String(plan.Database),
-		}, s.options(row, s.args.PostgreSQL, pulumi.RetainOnDelete(true))...)
+		args := &postgresql.ExtensionArgs{
+			Name: pulumi.String(extension.Name), Schema: pulumi.String(extension.Schema), Database: pulumi.String(plan.Database),
+		}
+		if extension.Version != "" {
+			args.Version = pulumi.String(extension.Version)
+		}
+		resource, err := postgresql.NewExtension(s.ctx, name+"-extension-"+extension.Name, args, s.options(row, s.args.PostgreSQL, pulumi.RetainOnDelete(true))...)
 		if err := s.add(row, resource, err); err != nil {
 			return err
 		}
@@ -218,6 +222,9 @@ func registerPrivileges(s *stages, name string, plan Plan) error {
 		if grant.Schema != "" {
 			args.Schema = pulumi.String(grant.Schema)
 		}
+		if grant.GrantOption {
+			args.WithGrantOption = pulumi.Bool(true)
+		}
 		resource, err := postgresql.NewGrant(s.ctx, strings.Join([]string{name, "grant", grant.ObjectType, grant.Role, object}, "-"),
 			args, s.options(row, s.args.PostgreSQL)...)
 		if err := s.add(row, resource, err); err != nil {
@@ -228,10 +235,17 @@ func registerPrivileges(s *stages, name string, plan Plan) error {
 	replaced := pulumi.DeleteBeforeReplace(true)
 	for _, privileges := range plan.DefaultPrivileges {
 		row := "default privileges on " + privileges.ObjectType
-		resource, err := postgresql.NewDefaultPrivileges(s.ctx, fmt.Sprintf("%s-default-%s-%s", name, privileges.ObjectType, privileges.Role), &postgresql.DefaultPrivilegesArgs{
+		args := &postgresql.DefaultPrivilegesArgs{
 			Database: pulumi.String(plan.Database), Role: pulumi.String(privileges.Role), Owner: pulumi.String(privileges.Owner),
 			ObjectType: pulumi.String(privileges.ObjectType), Privileges: pulumi.ToStringArray(privileges.Privileges),
-		}, s.options(row, s.args.PostgreSQL, replaced)...)
+		}
+		if privileges.Schema != "" {
+			args.Schema = pulumi.String(privileges.Schema)
+		}
+		if privileges.GrantOption {
+			args.WithGrantOption = pulumi.Bool(true)
+		}
+		resource, err := postgresql.NewDefaultPrivileges(s.ctx, name+"-"+privileges.name(plan.Owner), args, s.options(row, s.args.PostgreSQL, replaced)...)
 		if err := s.add(row, resource, err); err != nil {
 			return err
 		}

@@ -17,9 +17,16 @@ type Role struct {
 	Login          bool
 	Verifier       string // SCRAM-SHA-256; secret
 	MemberOf       []string
-	AssumeRole     string // the role that its sessions act as
+	Memberships    []config.Membership // those of MemberOf that have other than the usual options
+	AssumeRole     string              // the role that its sessions act as
 	CreateDatabase bool
 	Session        Session
+
+	CreateRole, Superuser, Replication, BypassRowLevelSecurity bool
+
+	NoInherit       bool   // has what it will be a member of only after SET ROLE
+	ConnectionLimit int    // -1: none of its own
+	ValidUntil      string // infinity, or as a server in UTC writes it
 }
 
 // Schema is a schema that exists before the first migration.
@@ -30,6 +37,15 @@ type Schema struct{ Name, Owner string }
 type Grant struct {
 	Database, Role, Schema, ObjectType string
 	Privileges                         []string
+	GrantOption                        bool
+}
+
+// ObjectGrant is what a role may do with one named object, and with columns of it.
+type ObjectGrant struct {
+	Role, Class, Schema, Object string
+	Privileges                  []string
+	Columns                     map[string][]string
+	GrantOption                 bool
 }
 
 // DefaultPrivileges is what a role may do with objects of a type that Owner
@@ -37,40 +53,45 @@ type Grant struct {
 // moved to another keep what they were created with.
 type DefaultPrivileges struct {
 	Role, Owner, ObjectType string
+	Schema                  string // only where they are created there; everywhere if empty
 	Privileges              []string
+	GrantOption             bool
 }
 
 // Plan is everything that is to be declared, in the order of its registration.
 type Plan struct {
 	Database          string
 	Superuser         string
+	Owner             string // of all that has no other
 	Roles             []Role
 	SessionDefaults   []SessionDefault
 	Schemas           []Schema
-	Extensions        []string
+	Extensions        []config.Extension
 	Grants            []Grant
+	ObjectGrants      []ObjectGrant
 	DefaultPrivileges []DefaultPrivileges
 }
 
 // public is the pseudo role that stands for everybody (manual, section 5.8).
-const public = "public"
-
-// extensionSchema is where extensions live: on every search path.
-const extensionSchema = "public"
+const public = config.Everybody
 
 // NewPlan makes the plan of a stack. Its verifiers are secret.
 func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 	names := NewNames(stack.Access)
+	role := func(name string) Role { return Role{Name: name, ConnectionLimit: -1, ValidUntil: "infinity"} }
 	verifier := func(role string) string { return derivation.Verifier(role, names.Generation(role)) }
 	login := func(name string) Role {
-		return Role{Name: name, Login: true, Verifier: verifier(name), MemberOf: names.MemberOf(name)}
+		made := role(name)
+		made.Login, made.Verifier, made.MemberOf = true, verifier(name), names.MemberOf(name)
+		return made
 	}
 	plan := Plan{
 		Database:   stack.Database.Name,
 		Superuser:  stack.Target.Username,
+		Owner:      names.Owner,
 		Extensions: stack.Database.Extensions,
 		Roles: []Role{
-			{Name: names.Owner}, {Name: names.ReadWrite}, {Name: names.ReadOnlyGroup},
+			role(names.Owner), role(names.ReadWrite), role(names.ReadOnlyGroup),
 			login(names.ReadOnly), login(names.Monitor), login(names.Backup), login(names.Health),
 		},
 	}
@@ -86,10 +107,15 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 	}
 	plan.addSettings(stack, names)
 	for _, schema := range stack.Database.Schemas {
-		plan.Schemas = append(plan.Schemas, Schema{Name: schema, Owner: names.Owner})
+		owner := names.Owner
+		if schema.Owner != "" {
+			owner = names.Named(schema.Owner)[0]
+		}
+		plan.Schemas = append(plan.Schemas, Schema{Name: schema.Name, Owner: owner})
 	}
 	plan.Grants = slices.Concat(databaseGrants(plan.Database, names), schemaGrants(plan, names), objectGrants(plan, names, stack.Access.Application))
 	plan.DefaultPrivileges = defaultPrivileges(names, stack.Access.Application)
+	plan.declare(stack, names, verifier)
 	return plan
 }
 
@@ -120,7 +146,9 @@ func schemaGrants(plan Plan, names Names) []Grant {
 		}
 		grant(schema.Name, names.ReadWrite, "USAGE")
 		grant(schema.Name, names.ReadOnlyGroup, "USAGE")
-		if schema.Name == extensionSchema && slices.Contains(plan.Extensions, "pg_stat_statements") {
+		if slices.ContainsFunc(plan.Extensions, func(e config.Extension) bool {
+			return e.Name == "pg_stat_statements" && e.Schema == schema.Name
+		}) {
 			grant(schema.Name, names.Monitor, "USAGE")
 		}
 	}

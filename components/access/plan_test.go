@@ -189,9 +189,9 @@ func TestEveryPlanIsConsistent(t *testing.T) {
 			Prefix: fmt.Sprintf("p%d", prefix), Generation: int(generation) + 1,
 			Application: config.Application{Truncate: truncate, CreateDatabases: createDatabases},
 		}
-		stack.Database.Schemas = []string{"public"}
+		stack.Database.Schemas = []config.Schema{{Name: "public"}}
 		for i := range schemas {
-			stack.Database.Schemas = append(stack.Database.Schemas, fmt.Sprintf("s%d", i))
+			stack.Database.Schemas = append(stack.Database.Schemas, config.Schema{Name: fmt.Sprintf("s%d", i)})
 		}
 		found := faults(NewPlan(stack, roots))
 		for _, fault := range found {

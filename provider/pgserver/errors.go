@@ -23,6 +23,8 @@ const (
 	duplicateDatabase     = "42P04"
 	dependentObjectsLeft  = "2BP01"
 	undefinedObject       = "42704"
+	undefinedSchema       = "3F000"
+	undefinedFunction     = "42883"
 	uniqueViolation       = "23505"
 	cannotChangeNow       = "55P02"
 	insufficientPrivilege = "42501"

@@ -40,6 +40,8 @@ func newProvider(dial dialer) (p.Provider, error) {
 			infer.Resource(&SystemSetting{newSettingQueue(dial)}),
 			infer.Resource(&SessionDefault{dial}),
 			infer.Resource(&Database{dial}),
+			infer.Resource(&MembershipOptions{dial}),
+			infer.Resource(&ObjectGrant{dial}),
 			infer.Resource(&SetAside{dial}),
 			infer.Resource(&PutBack{dial}),
 		).

@@ -153,10 +153,10 @@ func provesSettings(t *testing.T, p *project) {
 	}
 	assert.Equal(t, p.config().Database.Name, ask[string](t, session, "SELECT current_database()::text"))
 	for _, schema := range p.config().Database.Schemas {
-		assert.Equal(t, p.names().Owner, ask[string](t, session, "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = $1", schema), schema)
+		assert.Equal(t, p.names().Owner, ask[string](t, session, "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = $1", schema.Name), schema.Name)
 	}
 	for _, extension := range p.config().Database.Extensions {
-		assert.Equal(t, 1, ask[int](t, session, "SELECT count(*) FROM pg_extension WHERE extname = $1", extension), extension)
+		assert.Equal(t, 1, ask[int](t, session, "SELECT count(*) FROM pg_extension WHERE extname = $1", extension.Name), extension.Name)
 	}
 }
 

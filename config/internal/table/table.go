@@ -42,8 +42,8 @@ func rowsOf(prefix string, object reflect.Value) []row {
 		}
 		value := object.Field(i)
 		if isList(value.Type()) {
-			found = append(found, row{prefix + key, "list of objects", "[]", field.Tag.Get("doc")})
-			found = append(found, rowsOf(prefix+key+"[].", reflect.Zero(value.Type().Elem()))...)
+			found = append(found, row{prefix + key, listOf(value.Type().Elem()), initialOf(value), field.Tag.Get("doc")})
+			found = append(found, rowsOf(prefix+key+"[].", element(value.Type().Elem()))...)
 			continue
 		}
 		this := row{prefix + key, kindOf(value), initialOf(value), field.Tag.Get("doc")}
@@ -61,9 +61,26 @@ func rowsOf(prefix string, object reflect.Value) []row {
 	return found
 }
 
+// element is an object of a list, with the values that it has if nothing is given.
+func element(t reflect.Type) reflect.Value {
+	object := reflect.New(t)
+	if err := defaults.Set(object.Interface()); err != nil {
+		panic(err) // the tags are wrong
+	}
+	return object.Elem()
+}
+
 // isList says whether a type is a list of objects.
 func isList(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
+}
+
+// listOf says of what a list of objects is: some may be a text alone.
+func listOf(element reflect.Type) string {
+	if _, short := reflect.New(element).Interface().(encoding.TextUnmarshaler); short {
+		return "list of texts or objects"
+	}
+	return "list of objects"
 }
 
 func kindOf(value reflect.Value) string {
@@ -106,7 +123,7 @@ func initialOf(value reflect.Value) string {
 	case reflect.Slice:
 		var elements []string
 		for i := range value.Len() {
-			elements = append(elements, value.Index(i).String())
+			elements = append(elements, fmt.Sprint(value.Index(i).Interface()))
 		}
 		return "[" + strings.Join(elements, ", ") + "]"
 	default:

@@ -1,0 +1,75 @@
+package pgserver
+
+import (
+	"reflect"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// MembershipOptions are how one role is a member of another.
+type MembershipOptions struct{ pulumi.CustomResourceState }
+
+type membershipOptionsArgs struct {
+	Role    string  `pulumi:"role"`
+	Member  string  `pulumi:"member"`
+	Inherit bool    `pulumi:"inherit"`
+	Set     bool    `pulumi:"set"`
+	Admin   bool    `pulumi:"admin"`
+	Trigger *string `pulumi:"trigger"`
+}
+
+// MembershipOptionsArgs are the inputs of MembershipOptions.
+type MembershipOptionsArgs struct {
+	Role    pulumi.StringInput
+	Member  pulumi.StringInput
+	Inherit pulumi.BoolInput
+	Set     pulumi.BoolInput
+	Admin   pulumi.BoolInput
+	Trigger pulumi.StringPtrInput // what else makes the membership anew
+}
+
+// ElementType makes MembershipOptionsArgs an input.
+func (MembershipOptionsArgs) ElementType() reflect.Type {
+	return reflect.TypeFor[membershipOptionsArgs]()
+}
+
+// NewMembershipOptions registers MembershipOptions.
+func NewMembershipOptions(ctx *pulumi.Context, name string, args *MembershipOptionsArgs, opts ...pulumi.ResourceOption) (*MembershipOptions, error) {
+	var resource MembershipOptions
+	return &resource, ctx.RegisterResource("pgserver:index:MembershipOptions", name, args, &resource, opts...)
+}
+
+// ObjectGrant is what a role may do with one object.
+type ObjectGrant struct{ pulumi.CustomResourceState }
+
+type objectGrantArgs struct {
+	Database    string              `pulumi:"database"`
+	Role        string              `pulumi:"role"`
+	Class       string              `pulumi:"class"`
+	Schema      *string             `pulumi:"schema"`
+	Object      string              `pulumi:"object"`
+	Privileges  []string            `pulumi:"privileges"`
+	Columns     map[string][]string `pulumi:"columns"`
+	GrantOption bool                `pulumi:"grantOption"`
+}
+
+// ObjectGrantArgs are the inputs of ObjectGrant.
+type ObjectGrantArgs struct {
+	Database    pulumi.StringInput
+	Role        pulumi.StringInput
+	Class       pulumi.StringInput
+	Schema      pulumi.StringPtrInput
+	Object      pulumi.StringInput
+	Privileges  pulumi.StringArrayInput
+	Columns     pulumi.StringArrayMapInput // by column of a table
+	GrantOption pulumi.BoolInput
+}
+
+// ElementType makes ObjectGrantArgs an input.
+func (ObjectGrantArgs) ElementType() reflect.Type { return reflect.TypeFor[objectGrantArgs]() }
+
+// NewObjectGrant registers an ObjectGrant.
+func NewObjectGrant(ctx *pulumi.Context, name string, args *ObjectGrantArgs, opts ...pulumi.ResourceOption) (*ObjectGrant, error) {
+	var resource ObjectGrant
+	return &resource, ctx.RegisterResource("pgserver:index:ObjectGrant", name, args, &resource, opts...)
+}

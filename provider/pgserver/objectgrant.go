@@ -1,0 +1,291 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi-go-provider/infer"
+
+	"github.com/witchcityrope/database/internal/postgres"
+)
+
+var (
+	_ infer.CustomResource[ObjectGrantArgs, ObjectGrantState] = (*ObjectGrant)(nil)
+	_ infer.CustomCheck[ObjectGrantArgs]                      = (*ObjectGrant)(nil)
+	_ infer.CustomRead[ObjectGrantArgs, ObjectGrantState]     = (*ObjectGrant)(nil)
+	_ infer.CustomUpdate[ObjectGrantArgs, ObjectGrantState]   = (*ObjectGrant)(nil)
+	_ infer.CustomDelete[ObjectGrantState]                    = (*ObjectGrant)(nil)
+)
+
+// everybody is the role that stands for all of them.
+const everybody = "public"
+
+// ObjectGrant is what a role may do with one object.
+type ObjectGrant struct{ server dialer }
+
+// ObjectGrantArgs are the inputs of ObjectGrant.
+type ObjectGrantArgs struct {
+	Database    string              `pulumi:"database" provider:"replaceOnChanges"`
+	Role        string              `pulumi:"role" provider:"replaceOnChanges"`
+	Class       string              `pulumi:"class" provider:"replaceOnChanges"`
+	Schema      *string             `pulumi:"schema,optional" provider:"replaceOnChanges"`
+	Object      string              `pulumi:"object" provider:"replaceOnChanges"`
+	Privileges  []string            `pulumi:"privileges,optional"`
+	Columns     map[string][]string `pulumi:"columns,optional"`
+	GrantOption bool                `pulumi:"grantOption,optional"`
+}
+
+// ObjectGrantState is the state of ObjectGrant.
+type ObjectGrantState struct{ ObjectGrantArgs }
+
+// Annotate describes the resource.
+func (r *ObjectGrant) Annotate(a infer.Annotator) {
+	a.Describe(&r, "What a role may do with one object: neither less nor more than is said. A change grants what is new and revokes what is not wanted "+
+		"any more in one transaction, and leaves the rest alone. An object that is not there yet is granted on by the first update after somebody made it.")
+}
+
+// Annotate describes the inputs.
+func (args *ObjectGrantArgs) Annotate(a infer.Annotator) {
+	a.Describe(&args.Database, "Database that the object is in.")
+	a.Describe(&args.Role, "Who may; public for everybody.")
+	a.Describe(&args.Class, "Class of the object: "+strings.Join(slices.Sorted(maps.Keys(objectClasses)), ", ")+". Views are tables, procedures are functions.")
+	a.Describe(&args.Schema, "Its schema, if it is in one.")
+	a.Describe(&args.Object, "Its name; of a function with the types of its arguments if there are several; of a large object its number.")
+	a.Describe(&args.Privileges, "What the role may do with all of it.")
+	a.Describe(&args.Columns, "What the role may do with single columns of a table, by column.")
+	a.Describe(&args.GrantOption, "Whether it may grant that to others.")
+	a.SetDefault(&args.GrantOption, false)
+}
+
+var objectNumber = regexp.MustCompile(`^[1-9][0-9]{0,9}$`)
+
+// Check reports all faults of the inputs.
+func (*ObjectGrant) Check(ctx context.Context, request infer.CheckRequest) (infer.CheckResponse[ObjectGrantArgs], error) {
+	args, failures, err := infer.DefaultCheck[ObjectGrantArgs](ctx, request.NewInputs)
+	if err != nil || len(failures) > 0 {
+		return infer.CheckResponse[ObjectGrantArgs]{Inputs: args, Failures: failures}, err
+	}
+	fault := func(property, format string, given ...any) {
+		failures = append(failures, p.CheckFailure{Property: property, Reason: fmt.Sprintf(format, given...)})
+	}
+	class, known := objectClasses[args.Class]
+	if !known {
+		fault("class", "%q is none of %s; choose one", args.Class, strings.Join(slices.Sorted(maps.Keys(objectClasses)), ", "))
+		return infer.CheckResponse[ObjectGrantArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
+	}
+	for property, name := range map[string]string{"database": args.Database, "role": args.Role} {
+		if err := postgres.ValidateIdentifier(name); err != nil {
+			fault(property, "%v", err)
+		}
+	}
+	if class.inSchema != (args.Schema != nil) {
+		fault("schema", "a %s is %s; %s", args.Class, map[bool]string{true: "in a schema", false: "in no schema"}[class.inSchema],
+			map[bool]string{true: "name it", false: "leave it out"}[class.inSchema])
+	}
+	if args.Object == "" || args.Class == "largeObject" && !objectNumber.MatchString(args.Object) {
+		fault("object", "%q does not name a %s; give its name, or the number of a large object", args.Object, args.Class)
+	}
+	for _, privilege := range args.Privileges {
+		if !slices.Contains(class.privileges, privilege) {
+			fault("privileges", "%q is not a privilege on a %s; there are %s", privilege, args.Class, strings.Join(class.privileges, ", "))
+		}
+	}
+	for column, privileges := range args.Columns {
+		for _, privilege := range privileges {
+			if args.Class != "table" || !slices.Contains(columnPrivileges, privilege) {
+				fault("columns", "%q of column %q is not a privilege on columns of a %s; on columns of a table there are %s",
+					privilege, column, args.Class, strings.Join(columnPrivileges, ", "))
+			}
+		}
+	}
+	if args.GrantOption && args.Role == everybody {
+		fault("grantOption", "everybody cannot be given the right to grant; name a role")
+	}
+	return infer.CheckResponse[ObjectGrantArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
+}
+
+// Create makes the role have these privileges.
+func (r *ObjectGrant) Create(ctx context.Context, request infer.CreateRequest[ObjectGrantArgs]) (infer.CreateResponse[ObjectGrantState], error) {
+	response := infer.CreateResponse[ObjectGrantState]{ID: request.Inputs.id(), Output: ObjectGrantState{request.Inputs}}
+	if request.DryRun {
+		return response, nil
+	}
+	return response, r.apply(ctx, request.Inputs)
+}
+
+// Update makes the role have these privileges; those that stay are not touched.
+func (r *ObjectGrant) Update(ctx context.Context, request infer.UpdateRequest[ObjectGrantArgs, ObjectGrantState]) (infer.UpdateResponse[ObjectGrantState], error) {
+	response := infer.UpdateResponse[ObjectGrantState]{Output: ObjectGrantState{request.Inputs}}
+	if request.DryRun {
+		return response, nil
+	}
+	return response, r.apply(ctx, request.Inputs)
+}
+
+// Read finds what the role has. Of an object that is not there, it has all that it should.
+func (r *ObjectGrant) Read(ctx context.Context, request infer.ReadRequest[ObjectGrantArgs, ObjectGrantState]) (infer.ReadResponse[ObjectGrantArgs, ObjectGrantState], error) {
+	response := infer.ReadResponse[ObjectGrantArgs, ObjectGrantState]{}
+	args := request.Inputs
+	if args.Object == "" {
+		return response, errors.New("grants are not imported: declare them, and creating them takes over what is there")
+	}
+	response = infer.ReadResponse[ObjectGrantArgs, ObjectGrantState]{ID: request.ID, Inputs: args, State: ObjectGrantState{args}}
+	err := r.in(ctx, args.Database, func(tx pgx.Tx) error {
+		has, err := args.found(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if statements := args.difference(has); len(statements) > 0 {
+			args.observe(has)
+			response.Inputs, response.State = args, ObjectGrantState{args}
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errNoObject):
+		return response, nil
+	case errors.Is(err, errNoGrantee), isCode(err, unknownDatabase):
+		return infer.ReadResponse[ObjectGrantArgs, ObjectGrantState]{}, nil
+	}
+	return response, err
+}
+
+// Delete takes away what was granted, if there still is something and somebody.
+func (r *ObjectGrant) Delete(ctx context.Context, request infer.DeleteRequest[ObjectGrantState]) (infer.DeleteResponse, error) {
+	args := request.State.ObjectGrantArgs
+	args.Privileges, args.Columns, args.GrantOption = nil, nil, false
+	err := r.apply(ctx, args)
+	if errors.Is(err, errNoGrantee) || isCode(err, unknownDatabase) {
+		err = nil
+	}
+	return infer.DeleteResponse{}, err
+}
+
+func (r *ObjectGrant) apply(ctx context.Context, args ObjectGrantArgs) error {
+	return r.in(ctx, args.Database, func(tx pgx.Tx) error {
+		has, err := args.found(ctx, tx)
+		if errors.Is(err, errNoObject) {
+			if len(args.Privileges)+len(args.Columns) > 0 {
+				p.GetLogger(ctx).Warningf("%s: there is no such object yet. The next up after it was made grants on it; if its name is wrong, correct it", args)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, statement := range args.difference(has) {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return fmt.Errorf("%s: %w", args, explain(err))
+			}
+		}
+		if has, err = args.found(ctx, tx); err != nil {
+			return err
+		}
+		if left := args.difference(has); len(left) > 0 {
+			return fmt.Errorf("%s: somebody other than the owner has granted it too, and so this is still to be done, as that role: %s",
+				args, strings.Join(left, "; "))
+		}
+		return nil
+	})
+}
+
+// in calls do in a transaction in a database other than the configured one.
+func (r *ObjectGrant) in(ctx context.Context, database string, do func(pgx.Tx) error) error {
+	config := infer.GetConfig[Config](ctx)
+	config.Database = database
+	return r.server.with(ctx, config, func(s *session) error {
+		if err := s.silence(ctx); err != nil {
+			return err
+		}
+		return s.inTransaction(ctx, do)
+	})
+}
+
+// difference are the statements that make what is there what is wanted: first those that grant.
+func (args ObjectGrantArgs) difference(has privilegesOn) []string {
+	who := postgres.QuoteIdentifier(args.Role)
+	if args.Role == everybody {
+		who = "PUBLIC"
+	}
+	suffix := ""
+	if args.GrantOption {
+		suffix = " WITH GRANT OPTION"
+	}
+	var grants, revokes []string
+	change := func(wanted []string, granted map[string]bool, of string) {
+		for _, privilege := range slices.Sorted(slices.Values(wanted)) {
+			if grantable, granted := granted[privilege]; !granted || args.GrantOption && !grantable {
+				grants = append(grants, fmt.Sprintf("GRANT %s%s ON %s TO %s%s", privilege, of, args.target(), who, suffix))
+			} else if grantable && !args.GrantOption {
+				revokes = append(revokes, fmt.Sprintf("REVOKE GRANT OPTION FOR %s%s ON %s FROM %s", privilege, of, args.target(), who))
+			}
+		}
+		for _, privilege := range slices.Sorted(maps.Keys(granted)) {
+			if !slices.Contains(wanted, privilege) {
+				revokes = append(revokes, fmt.Sprintf("REVOKE %s%s ON %s FROM %s", privilege, of, args.target(), who))
+			}
+		}
+	}
+	change(args.Privileges, has.granted, "")
+	tableRevokes := revokes
+	revokes = nil
+	for _, column := range slices.Sorted(maps.Keys(merged(args.Columns, has.columns))) {
+		change(args.Columns[column], has.columns[column], " ("+postgres.QuoteIdentifier(column)+")")
+	}
+	// Revoking on a table revokes on its columns, too: those are granted afterwards, again.
+	if len(tableRevokes) > 0 {
+		for _, column := range slices.Sorted(maps.Keys(args.Columns)) {
+			for _, privilege := range args.Columns[column] {
+				grants = append(grants, fmt.Sprintf("GRANT %s (%s) ON %s TO %s%s", privilege, postgres.QuoteIdentifier(column), args.target(), who, suffix))
+			}
+		}
+	}
+	return slices.Concat(tableRevokes, grants, revokes)
+}
+
+func merged(wanted map[string][]string, found map[string]map[string]bool) map[string]bool {
+	columns := map[string]bool{}
+	for column := range wanted {
+		columns[column] = true
+	}
+	for column := range found {
+		columns[column] = true
+	}
+	return columns
+}
+
+// observe takes over what is there.
+func (args *ObjectGrantArgs) observe(has privilegesOn) {
+	args.Privileges = slices.Sorted(maps.Keys(has.granted))
+	args.Columns = nil
+	args.GrantOption = len(has.granted) > 0
+	for _, grantable := range has.granted {
+		args.GrantOption = args.GrantOption && grantable
+	}
+	for column, granted := range has.columns {
+		if args.Columns == nil {
+			args.Columns = map[string][]string{}
+		}
+		args.Columns[column] = slices.Sorted(maps.Keys(granted))
+	}
+}
+
+// String says for messages what the grant is about.
+func (args ObjectGrantArgs) String() string {
+	name := args.Object
+	if args.Schema != nil {
+		name = *args.Schema + "." + name
+	}
+	return fmt.Sprintf("grant on %s %s to %s in database %q", args.Class, name, args.Role, args.Database)
+}
+
+func (args ObjectGrantArgs) id() string {
+	return strings.Join([]string{args.Database, args.Role, args.Class, valueOf(args.Schema), args.Object}, "/")
+}
