@@ -41,6 +41,23 @@ func TestExternalServerHasOnlyTheDatabasePlane(t *testing.T) {
 	assert.Zero(t, types["pgserver:index:ServerFile"])
 }
 
+// TestExternalServerTakesSettings: those of sessions always, those of the server if the stack says so.
+func TestExternalServerTakesSettings(t *testing.T) {
+	run := external()
+	run.Values["target"] = `{"type": "external", "host": "db.example.org", "alterSystem": true}`
+	run.Values["settings"] = `{"checkpoint_timeout": "10min"}`
+	run.Values["database"] = `{"name": "shop", "settings": {"work_mem": "8MB"}}`
+	registrations, err := run.Do()
+	require.NoError(t, err)
+	made := map[string]string{}
+	for _, registration := range registrations {
+		if value, is := registration.Inputs["value"]; is {
+			made[registration.Request.GetType()+" "+registration.Inputs["name"].StringValue()] = value.StringValue()
+		}
+	}
+	assert.Equal(t, map[string]string{"pgserver:index:SystemSetting checkpoint_timeout": "10min", "pgserver:index:SessionDefault work_mem": "8MB"}, made)
+}
+
 func TestExternalServerNeedsItsPassword(t *testing.T) {
 	run := external()
 	delete(run.Secret, config.AdministratorPasswordKey)
