@@ -72,7 +72,7 @@ func settingValues(s *Stack, faults *Faults) {
 					faults.add(at, value, fault.Reason, fault.Remedy)
 				} else if fault != nil {
 					faults.add(at, nil, fault.Reason, fault.Remedy)
-				} else if verdict.Known && place.sessions && !ofSessions(verdict.Setting) {
+				} else if verdict.Known && place.sessions && !verdict.Setting.Context.PerRole() {
 					faults.add(at, value, "is a setting of the whole server, not of a session", "move it to settings")
 				}
 			}
@@ -87,12 +87,6 @@ func (s *Stack) check(place settingsAt, name string) catalogue.Verdict {
 		libraries = slices.Concat(s.Preloaded(), list(s.Settings["session_preload_libraries"]), list(place.settings["session_preload_libraries"]))
 	}
 	return s.Catalogue().Check(name, string(place.settings[name]), libraries)
-}
-
-// ofSessions says whether ALTER DATABASE and ALTER ROLE take a setting (manual,
-// section 54.24: contexts superuser and user).
-func ofSessions(setting catalogue.Setting) bool {
-	return setting.Context == catalogue.User || setting.Context == catalogue.Superuser
 }
 
 // same says whether a value means the same as another to the server.
@@ -115,7 +109,7 @@ func externalSettings(s *Stack, faults *Faults) {
 		case known && setting.Context == catalogue.Postmaster:
 			faults.add(at, value, "is only read when the server starts, and an external server is started by somebody else", "set it where that server is run")
 		case s.Target.AlterSystem:
-		case !known || ofSessions(setting):
+		case !known || setting.Context.PerRole():
 			faults.add(at, value, "would be set by ALTER SYSTEM, which an external server may refuse",
 				"move it to database.settings, which holds for sessions in this database, or set target.alterSystem")
 		default:

@@ -14,10 +14,9 @@ const (
 	User             Context = "user"              // reload; any session; a role or a database
 )
 
-// PerRole reports whether ALTER ROLE and ALTER DATABASE may set it.
-func (c Context) PerRole() bool {
-	return c == SuperuserBackend || c == Backend || c == Superuser || c == User
-}
+// PerRole reports whether ALTER ROLE and ALTER DATABASE may set it: what a session can only be started
+// with, they refuse (guc.c, set_config_option: "cannot be set after connection start").
+func (c Context) PerRole() bool { return c == Superuser || c == User }
 
 // Type is the type of a setting's value.
 type Type string
