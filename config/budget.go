@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,7 +21,7 @@ type Holder struct {
 type Budget struct {
 	MaxConnections    int      `json:"maxConnections"`
 	SuperuserReserved int      `json:"superuserReserved"`
-	Reserved          int      `json:"reserved"` // for members of pg_use_reserved_connections: no client is one
+	Reserved          int      `json:"reserved"` // for members of pg_use_reserved_connections
 	Holders           []Holder `json:"holders"`
 }
 
@@ -32,8 +34,27 @@ func (b Budget) Planned() int {
 	return sum
 }
 
-// Available is what the server gives to those for whom nothing is reserved.
-func (b Budget) Available() int { return b.MaxConnections - b.SuperuserReserved - b.Reserved }
+// keptFree are those who get in whatever the others do: their connections are
+// reserved (reserved_connections, PostgreSQL 16 and later). Administrators are
+// superusers, who may use every reserved one.
+var keptFree = []string{"monitor", "backup", "health", "administrators"}
+
+// KeptFree is the sum of what those may hold.
+func (b Budget) KeptFree() int {
+	sum := 0
+	for _, holder := range b.Holders {
+		if slices.Contains(keptFree, holder.Client) {
+			sum += holder.Connections
+		}
+	}
+	return sum
+}
+
+// unused are reserved connections that no holder needs.
+func (b Budget) unused() int { return max(0, b.Reserved-b.KeptFree()) }
+
+// Available is what the server gives to all holders together.
+func (b Budget) Available() int { return b.MaxConnections - b.SuperuserReserved - b.unused() }
 
 // arithmetic shows the sum.
 func (b Budget) arithmetic() string {
@@ -42,8 +63,8 @@ func (b Budget) arithmetic() string {
 		terms[i] = fmt.Sprintf("%s %d", holder.Client, holder.Connections)
 	}
 	reserved := fmt.Sprintf("superuser_reserved_connections %d", b.SuperuserReserved)
-	if b.Reserved > 0 {
-		reserved += fmt.Sprintf(" - reserved_connections %d", b.Reserved)
+	if b.unused() > 0 {
+		reserved += fmt.Sprintf(" - %d of reserved_connections %d that nobody needs", b.unused(), b.Reserved)
 	}
 	return fmt.Sprintf("%s = %d of max_connections %d - %s = %d",
 		strings.Join(terms, " + "), b.Planned(), b.MaxConnections, reserved, b.Available())
@@ -99,4 +120,44 @@ func connectionBudget(s *Stack, faults *Faults) {
 		faults.add("clients", nil, "the clients could take more connections than the server has: "+budget.arithmetic(),
 			"shrink a pool, or raise settings.max_connections")
 	}
+}
+
+// reservedConnections is the setting's name.
+const reservedConnections = "reserved_connections"
+
+// UsesReserved says whether a role gets in when others have taken all other
+// connections.
+func (s *Stack) UsesReserved(role string) bool {
+	names := s.Access.Names()
+	return s.hasReserved() && slices.Contains([]string{names.Monitor, names.Backup, names.Health}, role)
+}
+
+// hasReserved says whether connections can be reserved for roles.
+func (s *Stack) hasReserved() bool { return s.Target.Type == Container && s.Major() >= 16 }
+
+// reserve reserves what those who must get in need, unless the stack says how
+// many, or they do not fit at all.
+func (s *Stack) reserve() {
+	if _, given := s.Settings[reservedConnections]; given || !s.hasReserved() {
+		return
+	}
+	if budget := s.Budget(); budget.Planned() <= budget.Available() {
+		if s.Settings == nil {
+			s.Settings = Settings{}
+		}
+		s.Settings[reservedConnections] = Setting(strconv.Itoa(budget.KeptFree()))
+	}
+}
+
+// ConnectionLimit is how many connections a login may hold: both logins of a
+// client that has two may hold its whole share, because after a rotation it
+// moves from one to the other.
+func (s *Stack) ConnectionLimit(role string) int {
+	names := s.Access.Names()
+	for _, holder := range s.Budget().Holders {
+		if slices.Contains(names.Logins(holder.Client), role) {
+			return holder.Connections
+		}
+	}
+	return -1
 }

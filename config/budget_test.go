@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/quick"
@@ -20,7 +21,37 @@ func TestBudgetAddsUpWhatClientsMayHold(t *testing.T) {
 	budget := stack.Budget()
 	assert.Equal(t, []Holder{{"app", 30}, {"migrator", 5}, {"readonly", 5}, {"monitor", 3}, {"backup", 3}, {"health", 2}, {"administrators", 7}}, budget.Holders)
 	assert.Equal(t, 55, budget.Planned())
-	assert.Equal(t, 113, budget.Available())
+	assert.Equal(t, 115, budget.Available(), "two of those reserved are for the exporter")
+	names := stack.Access.Names()
+	for role, limit := range map[string]int{
+		names.AppSlots[0]: 30, names.AppSlots[1]: 30, names.MigratorSlots[0]: 5, names.MigratorSlots[1]: 5,
+		names.Monitor: 3, names.Health: 2, names.Owner: -1,
+	} {
+		assert.Equal(t, limit, stack.ConnectionLimit(role), role)
+	}
+}
+
+// TestConnectionsAreReserved for those who must get in whatever the
+// application does, where the server knows how.
+func TestConnectionsAreReserved(t *testing.T) {
+	reserved := func(changes map[string]string) (Setting, *Stack) {
+		values := minimal()
+		maps.Copy(values, changes)
+		stack, err := Decode(project, "dev", values)
+		require.NoError(t, err)
+		return stack.Settings[reservedConnections], stack
+	}
+	number, stack := reserved(nil)
+	assert.Equal(t, Setting("13"), number, "monitor 3, backup 3, health 2, administrators 5")
+	assert.True(t, stack.UsesReserved(stack.Access.Names().Monitor))
+	assert.False(t, stack.UsesReserved(stack.Access.Names().App()))
+	number, _ = reserved(map[string]string{"settings": `{"reserved_connections": 1}`})
+	assert.Equal(t, Setting("1"), number, "as the stack file says")
+	number, stack = reserved(map[string]string{"server": `{"image": "postgres:15.10-alpine@sha256:` + strings.Repeat("0", 64) + `"}`})
+	assert.Empty(t, number, "PostgreSQL 15 has no such setting")
+	assert.False(t, stack.UsesReserved(stack.Access.Names().Monitor))
+	number, _ = reserved(map[string]string{"target": `{"type": "external", "host": "db.example.org"}`})
+	assert.Empty(t, number, "somebody else's server")
 }
 
 // TestNoAcceptedBudgetLocksAdministratorsOut: whatever the numbers, a
@@ -32,7 +63,7 @@ func TestNoAcceptedBudgetLocksAdministratorsOut(t *testing.T) {
 		values["settings"] = fmt.Sprintf(`{"max_connections": %d, "superuser_reserved_connections": %d, "reserved_connections": %d}`,
 			int(maximum)*2+1, superuser%10, reserved%10)
 		planned := int(replicas%4+1)*int(pool%100+1) + 5 + 5 + 3 + 3 + healthConnections + int(reserve%20+1)
-		available := int(maximum)*2 + 1 - int(superuser%10) - int(reserved%10)
+		available := int(maximum)*2 + 1 - int(superuser%10) - max(0, int(reserved%10)-3-3-healthConnections-int(reserve%20+1))
 
 		stack, err := Decode(project, "dev", values)
 		if planned > available {

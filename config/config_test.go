@@ -50,7 +50,7 @@ func TestGivenValuesReplaceDefaults(t *testing.T) {
 	assert.Equal(t, 4096, stack.Server.Memory.MiB())
 	assert.Equal(t, 3, stack.Server.HealthCheck.Retries)
 	assert.Equal(t, "10s", stack.Server.HealthCheck.Interval.String(), "a neighbour of a given value keeps its default")
-	assert.Equal(t, Settings{"work_mem": "8MB", "random_page_cost": "1.1", "fsync": "on", "max_connections": "120"}, stack.Settings)
+	assert.Equal(t, Settings{"work_mem": "8MB", "random_page_cost": "1.1", "fsync": "on", "max_connections": "120", "reserved_connections": "13"}, stack.Settings)
 }
 
 func TestAllFaultsAreReportedAtOnce(t *testing.T) {

@@ -208,7 +208,7 @@ type Clients struct {
 	ReadOnly        Pool   `json:"readonly" doc:"people and reports" default:"{\"maxPoolSize\":5}"`
 	Monitor         Pool   `json:"monitor" doc:"the exporter" default:"{\"maxPoolSize\":3}"`
 	Backup          Pool   `json:"backup" doc:"pg_dump" default:"{\"maxPoolSize\":3}"`
-	Reserve         int    `json:"reserve" default:"5" doc:"connections left to administrators, beside superuser_reserved_connections"`
+	Reserve         int    `json:"reserve" default:"5" doc:"connections left to administrators, beside superuser_reserved_connections; from PostgreSQL 16 on they, and those of monitor, backup and the health check, are reserved (reserved_connections)"`
 }
 
 // Pool is the connection pool of one client (Npgsql's keywords).
@@ -235,6 +235,7 @@ func (s *Stack) complete() {
 	orElse(&s.Network.Name, s.Server.Name)
 	orElse(&s.Network.AdminName, s.Server.Name+"-admin")
 	orElse(&s.Access.Prefix, s.Database.Name)
+	s.reserve()
 }
 
 // DataDirectory is the name of the data directory in the storage: not its

@@ -83,6 +83,10 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 	login := func(name string) Role {
 		made := role(name)
 		made.Login, made.Verifier, made.MemberOf = true, verifier(name), names.MemberOf(name)
+		made.ConnectionLimit = stack.ConnectionLimit(name)
+		if stack.UsesReserved(name) {
+			made.MemberOf = append(made.MemberOf, "pg_use_reserved_connections")
+		}
 		return made
 	}
 	plan := Plan{

@@ -132,7 +132,7 @@ func TestRotationLeavesThePreviousSlotAlone(t *testing.T) {
 func faults(plan Plan) []string {
 	var found []string
 	fault := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
-	declared := []string{public, "pg_monitor", "pg_read_all_data"}
+	declared := []string{public, "pg_monitor", "pg_read_all_data", "pg_use_reserved_connections"}
 	for _, role := range plan.Roles {
 		if slices.Contains(declared, role.Name) {
 			fault("role %s is there twice", role.Name)
