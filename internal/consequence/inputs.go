@@ -3,7 +3,6 @@ package consequence
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -58,7 +57,7 @@ func properties(change engine.Change) []string {
 	found := map[string]bool{}
 	for _, inputs := range []map[string]any{change.Before, change.After} {
 		for name := range inputs {
-			if !strings.HasPrefix(name, "__") && !sameValue(change.Before[name], change.After[name]) {
+			if !strings.HasPrefix(name, "__") && !engine.Same(change.Before[name], change.After[name]) {
 				found[name] = true
 			}
 		}
@@ -69,30 +68,6 @@ func properties(change engine.Change) []string {
 // differs says whether an input is among those that a plugin says to differ.
 func differs(change engine.Change, name string) bool {
 	return slices.Contains(names(change.Properties), name)
-}
-
-// sameValue compares without what the plugin adds for itself.
-func sameValue(a, b any) bool { return reflect.DeepEqual(plain(a), plain(b)) }
-
-func plain(value any) any {
-	switch typed := value.(type) {
-	case map[string]any:
-		cleaned := map[string]any{}
-		for key, inner := range typed {
-			if !strings.HasPrefix(key, "__") {
-				cleaned[key] = plain(inner)
-			}
-		}
-		return cleaned
-	case []any:
-		cleaned := make([]any, len(typed))
-		for i, inner := range typed {
-			cleaned[i] = plain(inner)
-		}
-		return cleaned
-	default:
-		return value
-	}
 }
 
 // differences tells inputs with their values before and after.

@@ -78,7 +78,10 @@ func (s *summary) add(event events.EngineEvent) {
 
 func (s *summary) change(step apitype.StepEventMetadata) {
 	if step.Op == apitype.OpSame && step.Old != nil && step.New != nil {
-		if inputs := differing(step.Old.Inputs, step.New.Inputs); len(inputs) > 0 {
+		inputs := slices.DeleteFunc(differing(step.Old.Inputs, step.New.Inputs), func(name string) bool {
+			return Same(step.Old.Inputs[name], step.New.Inputs[name])
+		})
+		if len(inputs) > 0 {
 			change := withInputs(newChange(Ignored, step), step)
 			change.Properties = inputs
 			s.result.Changes = append(s.result.Changes, change)

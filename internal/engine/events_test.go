@@ -75,6 +75,16 @@ func TestStepsHaveTheirInputs(t *testing.T) {
 	}
 }
 
+func TestSameAsAPluginSeesIt(t *testing.T) {
+	set := func(elements ...any) []any { return elements }
+	assert.True(t, Same(set(map[string]any{"name": "a", "__defaults": set()}, map[string]any{"name": "b"}), set(map[string]any{"name": "b"}, map[string]any{"name": "a", "ip": ""})))
+	assert.True(t, Same(nil, set()))
+	assert.True(t, Same(false, nil))
+	assert.False(t, Same(set("a"), set("b")))
+	assert.False(t, Same(map[string]any{"x": 1.0}, map[string]any{"x": 2.0}))
+	assert.False(t, Same("on", true))
+}
+
 func TestStepsAreCountedOnce(t *testing.T) {
 	collected := newSummary("dev")
 	for _, op := range []apitype.OpType{apitype.OpSame, apitype.OpReplace, apitype.OpCreateReplacement, apitype.OpDeleteReplaced, apitype.OpCreate} {
