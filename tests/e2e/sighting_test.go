@@ -173,7 +173,7 @@ func (w *witness) poll() (stop func() time.Duration) {
 		var longest time.Duration
 		last := time.Now()
 		for {
-			session, err := w.p.openAs(w.logins["app"].URI, "localhost")
+			session, err := w.p.open(w.logins["app"].URI)
 			now := time.Now()
 			if err == nil {
 				longest, last = max(longest, now.Sub(last)), now
