@@ -65,7 +65,7 @@ func newStack(plugins string) (*stack, error) {
 func (s *stack) configure(settings map[string]string) error {
 	const heading = "witchcityrope-database:settings:\n"
 	if !bytes.Contains(s.file, []byte(heading)) {
-		return fmt.Errorf("Pulumi.dev.yaml has no %q to add settings to", heading)
+		return fmt.Errorf("there is no %q in Pulumi.dev.yaml to add settings to", heading)
 	}
 	lines := heading
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
