@@ -60,6 +60,9 @@ func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools
 		if _, forecast, err = o.foresee(ctx, stack, options); err != nil {
 			return engine.Result{}, forecast, err
 		}
+		if err := o.mayRestart(ctx, stack, forecast); err != nil {
+			return engine.Result{}, forecast, err
+		}
 		if err := o.approve(forecast); err != nil {
 			return engine.Result{}, forecast, err
 		}

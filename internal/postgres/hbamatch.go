@@ -45,7 +45,9 @@ func (r HBARule) Matches(c HBAConnection) bool {
 func (r HBARule) Admits() bool { return r.Method != "reject" }
 
 // String is the rule as a line of pg_hba.conf.
-func (r HBARule) String() string { return strings.NewReplacer("\t\t", " ", "\t", " ").Replace(r.line()) }
+func (r HBARule) String() string {
+	return strings.NewReplacer("\t\t", " ", "\t", " ").Replace(r.line())
+}
 
 func (r HBARule) matchesType(c HBAConnection) bool {
 	switch r.Type {
