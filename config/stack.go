@@ -166,6 +166,7 @@ type Access struct {
 	Grants            []Grant             `json:"grants" doc:"further grants; one on the same objects to the same role takes the place of what every stack has"`
 	DefaultPrivileges []DefaultPrivileges `json:"defaultPrivileges" doc:"further default privileges; those of the same owner for the same role and class take the place of what every stack has"`
 	ReassignTo        string              `json:"reassignTo" doc:"who gets what dropped roles own; if empty, a role that owns something is not dropped"`
+	Contract          []Assertion         `json:"contract" doc:"who must and who must not be able to do what; a preview fails where the rest of the configuration says otherwise, and access verify asks the server"`
 	Settings          Sessions            `json:"settings" doc:"settings of the sessions of one login (ALTER ROLE SET)"`
 }
 
@@ -192,6 +193,14 @@ func (s Sessions) List() []SessionsOf {
 		{"app", s.App}, {"migrator", s.Migrator}, {"readonly", s.ReadOnly},
 		{"monitor", s.Monitor}, {"backup", s.Backup}, {"health", s.Health},
 	}
+}
+
+// Assertion is one cell of the access contract.
+type Assertion struct {
+	Role    string `json:"role" doc:"a client (app, migrator, readonly, monitor, backup, health), everybody, or the name of a role"`
+	Verb    string `json:"verb" doc:"a privilege as GRANT names it; OWN for altering and dropping, SET for SET ROLE"`
+	On      string `json:"on" doc:"tables, tables in auth, new tables in auth, table auth.users, and so for sequences, functions and types; schema auth, database shop, large objects, role shop_owner"`
+	Allowed bool   `json:"allowed" doc:"true: at once, with CONNECT and USAGE of the schema; false: not even by SET ROLE"`
 }
 
 // Application is what the application's logins may do beyond SELECT, INSERT, UPDATE and DELETE.

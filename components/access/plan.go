@@ -75,11 +75,17 @@ type Plan struct {
 // public is the pseudo role that stands for everybody (manual, section 5.8).
 const public = config.Everybody
 
-// NewPlan makes the plan of a stack. Its verifiers are secret.
+// NewPlan makes the plan of a stack. Its verifiers are secret; without a
+// derivation there are none.
 func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 	names := NewNames(stack.Access)
 	role := func(name string) Role { return Role{Name: name, ConnectionLimit: -1, ValidUntil: "infinity"} }
-	verifier := func(role string) string { return derivation.Verifier(role, names.Generation(role)) }
+	verifier := func(role string) string {
+		if derivation == nil {
+			return ""
+		}
+		return derivation.Verifier(role, names.Generation(role))
+	}
 	login := func(name string) Role {
 		made := role(name)
 		made.Login, made.Verifier, made.MemberOf = true, verifier(name), names.MemberOf(name)

@@ -46,6 +46,9 @@ func Program(options Options) pulumi.RunFunc {
 		if err := say(ctx, stack.Notices()); err != nil {
 			return err
 		}
+		if err := access.CheckContract(stack); err != nil {
+			return err
+		}
 		given, err := readSecrets(ctx, stack, options.ProjectDir)
 		if err != nil {
 			return err

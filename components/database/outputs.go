@@ -4,6 +4,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/privileges"
 )
 
 // export makes the stack's outputs. Their names are a contract with the API's
@@ -28,6 +29,7 @@ func (d *Database) export(ctx *pulumi.Context) error {
 	if d.plan.stack.Target.Type == config.Container {
 		ctx.Export("memoryBudget", memoryOutput(d.plan.stack.Memory()))
 	}
+	ctx.Export("access", accessOutput(d.plan.access.Model(d.plan.stack.Major()).Matrix()))
 	ctx.Export("readme", pulumi.String(readme(d.plan.stack, d.plan.clients)))
 	return nil
 }
@@ -83,4 +85,22 @@ func memoryOutput(budget config.MemoryBudget) pulumi.Map {
 		"planned":    pulumi.Int(int(budget.Planned())),
 		"arithmetic": pulumi.String(budget.Arithmetic()),
 	}
+}
+
+// accessOutput is who may do what: verbs by object and role. The next preview
+// compares with it.
+func accessOutput(matrix privileges.Matrix) pulumi.Map {
+	output := pulumi.Map{}
+	for object, roles := range matrix {
+		may := pulumi.Map{}
+		for role, verbs := range roles {
+			list := pulumi.StringArray{}
+			for _, verb := range verbs {
+				list = append(list, pulumi.String(verb))
+			}
+			may[role] = list
+		}
+		output[object] = may
+	}
+	return output
 }

@@ -44,7 +44,10 @@ type Membership struct {
 // Object is what privileges are about. The empty name stands for every object
 // of the class in the schema.
 type Object struct {
-	Class  Class
+	Class Class
+	// New stands for those that are still to be created, with the empty schema
+	// in schemas that are.
+	New    bool   `db:"-"`
 	Schema string // of tables, columns, sequences, functions and types
 	Name   string // of a function with its arguments' types; of a column, its table's
 	Column string
@@ -75,9 +78,16 @@ type Default struct {
 	ACL    ACL
 }
 
-func (o Object) key() [4]string {
-	return [4]string{string(o.Class), o.Schema, o.Name, o.Column}
+type key struct {
+	class                Class
+	isNew                bool
+	schema, name, column string
 }
+
+func (o Object) key() key { return key{o.Class, o.New, o.Schema, o.Name, o.Column} }
+
+// Same says whether two have the same class and names.
+func (o Object) Same(other Object) bool { return o.key() == other.key() }
 
 // Find is the model's object with the class and names of another.
 func (m Model) Find(wanted Object) (Object, bool) {

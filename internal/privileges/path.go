@@ -61,20 +61,42 @@ func (p Path) String() string {
 
 // String names an object as people do.
 func (o Object) String() string {
-	var name string
 	switch {
-	case o.Class == LargeObject && o.Name == "":
-		return "all large objects"
-	case o.Class == LargeObject:
-		return "large object " + o.Name
 	case o.Class == Column:
 		return fmt.Sprintf("column %s.%s.%s", o.Schema, o.Name, o.Column)
-	case o.Schema != "" && o.Name == "":
-		return fmt.Sprintf("%ss in %s", o.Class, o.Schema)
+	case o.Name == "" && o.Schema != "":
+		return o.plural() + " in " + o.Schema
+	case o.Name == "" && o.New && o.Class.inSchema():
+		return o.plural() + " in new schemas"
+	case o.Name == "":
+		return o.plural()
 	case o.Schema != "":
-		name = o.Schema + "." + o.Name
+		return fmt.Sprintf("%s %s.%s", o.Class.noun(), o.Schema, o.Name)
 	default:
-		name = o.Name
+		return o.Class.noun() + " " + o.Name
 	}
-	return string(o.Class) + " " + name
+}
+
+func (o Object) plural() string {
+	if o.New {
+		return "new " + o.Class.noun() + "s"
+	}
+	return o.Class.noun() + "s"
+}
+
+// noun is what people call an object of the class.
+func (c Class) noun() string {
+	if c == LargeObject {
+		return "large object"
+	}
+	return string(c)
+}
+
+// inSchema says whether objects of the class are in schemas.
+func (c Class) inSchema() bool {
+	switch c {
+	case Table, Column, Sequence, Function, Type:
+		return true
+	}
+	return false
 }
