@@ -21,6 +21,9 @@ func showForecast(screen *console.Console, report operation.Report) {
 	}
 	showEffects(screen, report.Consequence)
 	screen.Print("stack %s: %s\n", report.Stack, report.Consequence.Summary())
+	for _, change := range report.Access {
+		screen.Print("access: %s\n", change)
+	}
 	if refused := report.Consequence.Refused(nil); len(refused) > 0 {
 		screen.Print("up refuses this unless it is allowed by name: %s\n", allowing(refused))
 	}
@@ -40,6 +43,12 @@ func showEffects(screen *console.Console, forecast consequence.Forecast) {
 func markdownOf(report operation.Report) string {
 	var out strings.Builder
 	out.WriteString(report.Consequence.Markdown(report.Stack))
+	if len(report.Access) > 0 {
+		out.WriteString("\nWho may do what:\n\n")
+	}
+	for _, change := range report.Access {
+		fmt.Fprintf(&out, "- %s\n", change)
+	}
 	for _, warning := range report.Warnings {
 		fmt.Fprintf(&out, "\n> %s\n", strings.ReplaceAll(warning, "\n", "\n> "))
 	}

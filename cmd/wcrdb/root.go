@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
 
+	"github.com/witchcityrope/database/components/access"
 	"github.com/witchcityrope/database/components/database"
 	"github.com/witchcityrope/database/internal/console"
 	"github.com/witchcityrope/database/internal/engine"
@@ -46,10 +47,13 @@ func newRoot() *cobra.Command {
 	flags.BoolVar(&given.standIns, "stand-ins", false, "allow stand-ins for a stack with protected data")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return status{err, exitUsage} })
 	root.AddCommand(
-		newUp(given), newPreview(given), newRefresh(given), newDown(given), newOutputs(given), newDoctor(given), newSetup(given), newInit(given),
+		newUp(given), newPreview(given), newRefresh(given), newDown(given), newOutputs(given), newDoctor(given), newSetup(given), newInit(given), newAccess(given),
 	)
 	for _, command := range root.Commands() {
 		command.Args = usage(command.Args)
+		for _, below := range command.Commands() {
+			below.Args = usage(below.Args)
+		}
 	}
 	root.Args = usage(root.Args)
 	root.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
@@ -80,7 +84,7 @@ func (o *options) begin() (*operation.Operation, *console.Console, error) {
 		Project: project, Stack: o.stack,
 		Plugins: operation.PluginChoice(o.plugins), StandInsAllowed: o.standIns, InstallDocker: true,
 		Program: program, Provider: pgserver.New, ProviderName: pgserver.Name,
-		Report: screen.Report, Watch: screen.Event,
+		Access: access.NewModel, Report: screen.Report, Watch: screen.Event,
 	}, screen, nil
 }
 

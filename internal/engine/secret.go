@@ -36,6 +36,15 @@ func (s *Stack) secret(ctx context.Context, key, file string) (string, error) {
 	return strings.TrimRight(stdout, "\r\n"), nil
 }
 
+// AdministratorPassword is that of an external server's superuser.
+func (s *Stack) AdministratorPassword(ctx context.Context) (string, error) {
+	stdout, stderr, _, err := s.command(ctx, nil, "config", "get", s.Project.Name+":"+config.AdministratorPasswordKey, "--stack", s.Config.Name)
+	if err != nil {
+		return "", fmt.Errorf("%s of stack %s cannot be read: %w: %s", config.AdministratorPasswordKey, s.Config.Name, err, strings.TrimSpace(stderr))
+	}
+	return strings.TrimRight(stdout, "\r\n"), nil
+}
+
 // SetNewRootSecret makes a root secret and puts it, encrypted, into the
 // committed stack file; the secret itself is shown to nobody.
 func (s *Stack) SetNewRootSecret(ctx context.Context) error {

@@ -5,8 +5,10 @@ package live
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"time"
 
@@ -147,6 +149,28 @@ func refused(err error) bool {
 func wrongPassword(err error) bool {
 	var answer *pgconn.PgError
 	return errors.As(err, &answer) && answer.Code == "28P01" // invalid_password
+}
+
+// Administrator opens a session as an external server's superuser, whose
+// certificate is verified.
+func Administrator(ctx context.Context, stack *config.Stack, secret string) (*pgx.Conn, error) {
+	settings, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=verify-full application_name=wcrdb",
+		stack.Host(), stack.Port(), stack.Target.Username, stack.Database.Name))
+	if err != nil {
+		return nil, err
+	}
+	if stack.Target.CAFile != "" {
+		pem, err := os.ReadFile(stack.Target.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("target.caFile: %w", err)
+		}
+		settings.TLSConfig.RootCAs = x509.NewCertPool()
+		if !settings.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("target.caFile: %s has no certificate", stack.Target.CAFile)
+		}
+	}
+	settings.Password = secret
+	return pgx.ConnectConfig(ctx, settings)
 }
 
 func connect(ctx context.Context, host string, port int, username, secret, database string) (*pgx.Conn, error) {

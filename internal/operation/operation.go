@@ -20,6 +20,7 @@ import (
 	"github.com/witchcityrope/database/internal/consequence"
 	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/password"
+	"github.com/witchcityrope/database/internal/privileges"
 )
 
 // Reporter takes one line about what is being done.
@@ -41,8 +42,10 @@ type Operation struct {
 	// Provider makes our own provider, and its name is ProviderName.
 	Provider     func() (p.Provider, error)
 	ProviderName string
-	Report       Reporter
-	Watch        engine.Watch
+	// Access is who may do what by a configuration.
+	Access func(*config.Stack) privileges.Model
+	Report Reporter
+	Watch  engine.Watch
 	// Approve decides about what an up means, before anything is done; an error
 	// refuses it. If nil, whatever interrupts or loses data is refused.
 	Approve func(consequence.Forecast) error
@@ -57,6 +60,8 @@ type Report struct {
 	engine.Result
 	// Consequence is what the changes mean for those who use the database.
 	Consequence consequence.Forecast `json:"consequence"`
+	// Access is who gains and who loses what, in a preview.
+	Access []privileges.Change `json:"access,omitempty"`
 	// StandIns are the plugins that were stood in for.
 	StandIns []string `json:"standIns,omitempty"`
 	// Image that the container runs.
@@ -209,7 +214,10 @@ func (o *Operation) Preview(ctx context.Context, refresh bool) (report Report, e
 		if err := o.checkAuthority(ctx, stack); err != nil {
 			return err
 		}
-		report.Result, report.Consequence, err = o.foresee(ctx, stack, engine.Options{Refresh: refresh})
+		if report.Result, report.Consequence, err = o.foresee(ctx, stack, engine.Options{Refresh: refresh}); err != nil {
+			return err
+		}
+		report.Access, err = o.accessChanges(ctx, stack)
 		return err
 	})
 	return report, err
