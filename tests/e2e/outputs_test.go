@@ -37,7 +37,7 @@ func parseNpgsql(t *testing.T, text string) map[string]string {
 func provesOutputs(t *testing.T, p *project) {
 	stack := p.config()
 	masked, shown := p.outputs(), p.outputs("--show-secrets")
-	names := []string{"apiEnvironment", "caCertificate", "connectionBudget", "connections", "memoryBudget", "migratorEnvironment", "readme", "server"}
+	names := []string{"access", "apiEnvironment", "caCertificate", "connectionBudget", "connections", "memoryBudget", "migratorEnvironment", "readme", "server"}
 	require.Equal(t, names, slices.Sorted(maps.Keys(masked)))
 	require.Equal(t, names, slices.Sorted(maps.Keys(shown)))
 	for _, name := range []string{"apiEnvironment", "migratorEnvironment", "connections"} {
