@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -62,6 +60,8 @@ func markdownOf(report operation.Report) string {
 type answers struct {
 	yes   bool
 	allow []string
+	// force and terminate say what becomes of sessions of a login that gets its next password.
+	force, terminate bool
 }
 
 // approver shows what an up means, and asks where sessions end or data is lost.
@@ -105,16 +105,7 @@ func (a *approver) ask(forecast consequence.Forecast, asked []consequence.Effect
 		return fmt.Errorf("stack %s: this interrupts everybody who uses the database, and nobody is there to confirm it; nothing was changed:\n%s\nTo go on: wcrdb up -s %[1]s --yes",
 			a.stack, reasons(asked))
 	}
-	fmt.Fprintf(os.Stderr, "%s. Go on? [y/N] ", forecast.Summary())
-	typed, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("confirmation: %w", err)
-	}
-	switch strings.ToLower(strings.TrimSpace(typed)) {
-	case "y", "yes":
-		return nil
-	}
-	return errors.New("not confirmed; nothing was changed")
+	return goOn(forecast.Summary() + ".")
 }
 
 // reasons lists effects, one on a line.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -8,10 +9,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/witchcityrope/database/internal/operation"
 )
 
 func newOutputs(given *options) *cobra.Command {
-	var showSecrets bool
+	var showSecrets, userlist bool
 	command := &cobra.Command{
 		Use:   "outputs [name]",
 		Short: "Show how to connect: the stack's outputs",
@@ -20,6 +23,9 @@ func newOutputs(given *options) *cobra.Command {
 			op, screen, err := given.begin()
 			if err != nil {
 				return err
+			}
+			if userlist {
+				return showUserlist(command.Context(), op, given.json)
 			}
 			outputs, err := op.Outputs(command.Context(), showSecrets)
 			if err != nil {
@@ -46,7 +52,23 @@ func newOutputs(given *options) *cobra.Command {
 		},
 	}
 	command.Flags().BoolVar(&showSecrets, "show-secrets", false, "show passwords and connection strings")
+	command.Flags().BoolVar(&userlist, "userlist", false, "write the SCRAM verifiers of all logins of clients as PgBouncer's userlist.txt instead; keep it to its owner")
 	return command
+}
+
+// showUserlist writes what a connection pooler is told of the logins.
+func showUserlist(ctx context.Context, op *operation.Operation, asJSON bool) error {
+	list, err := op.Userlist(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeJSON(list)
+	}
+	for _, pooled := range list {
+		fmt.Printf("%q %q\n", pooled.Login, pooled.Verifier)
+	}
+	return nil
 }
 
 // shown is a value for people: text as it is, anything else as indented JSON.

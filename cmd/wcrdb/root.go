@@ -47,7 +47,7 @@ func newRoot() *cobra.Command {
 	flags.BoolVar(&given.standIns, "stand-ins", false, "allow stand-ins for a stack with protected data")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return status{err, exitUsage} })
 	root.AddCommand(
-		newUp(given), newPreview(given), newRefresh(given), newDown(given), newOutputs(given), newDoctor(given), newSetup(given), newInit(given), newAccess(given),
+		newUp(given), newPreview(given), newRefresh(given), newDown(given), newOutputs(given), newDoctor(given), newSetup(given), newInit(given), newRotate(given), newAccess(given),
 	)
 	for _, command := range root.Commands() {
 		command.Args = usage(command.Args)

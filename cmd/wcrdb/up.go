@@ -32,6 +32,7 @@ nobody can explain, are refused unless --allow names the resource.`,
 				return func() { stop = screen.Start("up " + given.stack) }
 			}}
 			op.Approve = approver.approve
+			op.ReuseSlots, op.EndSessions = said.force, said.terminate
 			report, err := op.Up(command.Context())
 			stop()
 			if err != nil {
@@ -46,6 +47,8 @@ nobody can explain, are refused unless --allow names the resource.`,
 	}
 	command.Flags().BoolVar(&said.yes, "yes", false, "do not ask before sessions are interrupted")
 	command.Flags().StringArrayVar(&said.allow, "allow", nil, "name of a resource whose data may be lost, or that may be replaced for whatever reason (repeatable)")
+	command.Flags().BoolVar(&said.force, "force", false, "rotate the password of a login though it has sessions left: they live until they end, and cannot log in again")
+	command.Flags().BoolVar(&said.terminate, "terminate", false, "rotate the password of a login though it has sessions left, and end those")
 	return command
 }
 

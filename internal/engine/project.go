@@ -104,6 +104,18 @@ func encrypted(value any) bool {
 	return is && secure && len(object) == 1
 }
 
+// WriteStackFile writes a stack's committed configuration, whole or not at all.
+func (p *Project) WriteStackFile(stack string, content []byte) error {
+	info, err := os.Stat(p.StackFile(stack))
+	if err != nil {
+		return err
+	}
+	if err := writeFile(p.StackFile(stack), content); err != nil {
+		return err
+	}
+	return os.Chmod(p.StackFile(stack), info.Mode().Perm())
+}
+
 // writeWorkspace writes the folder that the engine works in: the project, and
 // the committed stack file together with the key material that this machine
 // alone has (a committed file with secrets has its own).

@@ -48,17 +48,50 @@ func (s *Stack) AdministratorPassword(ctx context.Context) (string, error) {
 // SetNewRootSecret makes a root secret and puts it, encrypted, into the
 // committed stack file; the secret itself is shown to nobody.
 func (s *Stack) SetNewRootSecret(ctx context.Context) error {
-	key := s.Project.Name + ":" + config.RootSecretKey
-	secret := strings.NewReader(password.NewRootSecret())
-	_, stderr, _, err := s.command(ctx, secret, "config", "set", "--secret", key, "--stack", s.Config.Name)
-	if err != nil {
-		return fmt.Errorf("%s of stack %s: %w: %s", config.RootSecretKey, s.Config.Name, err, strings.TrimSpace(stderr))
-	}
-	local, err := readStackFile(filepath.Join(s.dir, "Pulumi."+s.Config.Name+".yaml"))
+	local, err := s.newRootSecret(ctx)
 	if err != nil {
 		return err
 	}
-	return addSecret(s.Project.StackFile(s.Config.Name), local, key)
+	return addSecret(s.Project.StackFile(s.Config.Name), local, s.Project.Name+":"+config.RootSecretKey)
+}
+
+// NewRootSecret makes a root secret and returns it encrypted, as the stack file
+// has it below "secure"; nothing has it yet.
+func (s *Stack) NewRootSecret(ctx context.Context) (string, error) {
+	local, err := s.newRootSecret(ctx)
+	if err != nil {
+		return "", err
+	}
+	return secure(local, s.Project.Name+":"+config.RootSecretKey)
+}
+
+// Encrypted is a secret as the committed stack file has it.
+func (p *Project) Encrypted(stack, key string) (string, error) {
+	file, err := readStackFile(p.StackFile(stack))
+	if err != nil {
+		return "", err
+	}
+	return secure(file, p.Name+":"+key)
+}
+
+// secure is what a stack file has of a secret.
+func secure(file stackFile, key string) (string, error) {
+	object, _ := file.Config[key].(map[string]any)
+	text, is := object["secure"].(string)
+	if !is {
+		return "", fmt.Errorf("%s: is not there, or not encrypted", key)
+	}
+	return text, nil
+}
+
+// newRootSecret puts a root secret into the engine's copy of the stack file.
+func (s *Stack) newRootSecret(ctx context.Context) (stackFile, error) {
+	secret := strings.NewReader(password.NewRootSecret())
+	_, stderr, _, err := s.command(ctx, secret, "config", "set", "--secret", s.Project.Name+":"+config.RootSecretKey, "--stack", s.Config.Name)
+	if err != nil {
+		return stackFile{}, fmt.Errorf("%s of stack %s: %w: %s", config.RootSecretKey, s.Config.Name, err, strings.TrimSpace(stderr))
+	}
+	return readStackFile(filepath.Join(s.dir, "Pulumi."+s.Config.Name+".yaml"))
 }
 
 // addSecret copies an encrypted value and what decrypts it from one stack file

@@ -49,6 +49,9 @@ type Operation struct {
 	// Approve decides about what an up means, before anything is done; an error
 	// refuses it. If nil, whatever interrupts or loses data is refused.
 	Approve func(consequence.Forecast) error
+	// ReuseSlots gives logins that clients take turns with their next password
+	// even if there are sessions left; EndSessions ends those, too.
+	ReuseSlots, EndSessions bool
 
 	config *config.Stack
 	values map[string]string
@@ -116,6 +119,10 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 			return Report{}, err
 		}
 	}
+	ending, err := o.checkSlots(ctx, stack, recovery, repair)
+	if err != nil {
+		return Report{}, err
+	}
 	switch {
 	case repair.gone:
 		if _, err := o.refreshOnly(ctx, stack, withoutServer...); err != nil {
@@ -139,6 +146,13 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 		}
 	}
 	result, forecast, err := o.apply(ctx, stack, tools, engine.Options{Refresh: repair.refresh, Replace: repair.replace})
+	if repair.refresh && interrupted(err) {
+		o.Report("a rotation of the superuser did not come to its end: it is finished before anything else is looked at")
+		if err := o.upAfter(ctx, stack, tools, repair.replace, withoutServer...); err != nil {
+			return Report{}, err
+		}
+		result, forecast, err = o.apply(ctx, stack, tools, engine.Options{Refresh: true})
+	}
 	if err != nil && foreign != "" {
 		err = errors.Join(fmt.Errorf("%w\nvolume %s was there before this run and is left as it is: neither the state nor down will touch it", err, foreign),
 			recovery.release(context.WithoutCancel(ctx)))
@@ -147,6 +161,9 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 		return Report{Result: result}, err
 	}
 	report := Report{Result: result, Consequence: forecast, StandIns: tools.standIns, Image: tools.image}
+	if err := o.endSessions(ctx, recovery, ending); err != nil {
+		return report, err
+	}
 	if err := o.rememberDeclared(tools); err != nil {
 		return report, err
 	}

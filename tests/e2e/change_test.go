@@ -98,7 +98,7 @@ func TestEndToEndRotation(t *testing.T) {
 		working := p.session(t, first["app"])
 		rotate := func(t *testing.T, generation int) map[string]connection {
 			p.configure(values{"access": values{"generation": generation}})
-			p.must("up")
+			p.must("up", "--force") // sessions of the first generation are held
 			assert.Equal(t, container, p.container().ID, "the container stays")
 			p.healthy()
 			p.unchanged()
