@@ -45,9 +45,9 @@ func (o *Operation) Rotate(ctx context.Context, login string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	approved, approve := false, o.approve
+	approved, asked := false, *o
 	o.Approve = func(forecast consequence.Forecast) error {
-		err := approve(forecast)
+		err := asked.approve(forecast)
 		approved = approved || err == nil
 		return err
 	}

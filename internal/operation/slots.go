@@ -68,7 +68,7 @@ func (o *Operation) slotsFree(ctx context.Context, recovery *recovery, container
 		o.Report("sessions that cannot log in again once their login has its next password:\n%s", list)
 		return nil, nil
 	default:
-		return nil, fmt.Errorf("stack %s: %s would get its next password, and is still in use by clients that have not moved to the other login since the last rotation; nothing was changed:\n%s\n"+
+		return nil, fmt.Errorf("stack %s: logins get their next password (%s), and are still in use by clients that have not moved to the other login since the last rotation; nothing was changed:\n%s\n"+
 			"Restart those clients with the present outputs (wcrdb outputs -s %[1]s), or say what becomes of the sessions: --force lets them live until they end, --terminate ends them",
 			o.Stack, strings.Join(reused, ", "), list)
 	}

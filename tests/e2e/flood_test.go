@@ -118,33 +118,33 @@ func survives(t *testing.T, p *project, f *flood, least int, clients ...string) 
 		return nil
 	})
 	logins := p.connections()
-	took := map[string]time.Duration{}
+	took := map[string][]time.Duration{}
 	for range 5 {
 		for _, client := range clients {
 			began := time.Now()
 			session, err := p.open(logins[client].URI)
 			if assert.NoError(t, err, client) {
-				took[client] = max(took[client], time.Since(began))
+				took[client] = append(took[client], time.Since(began))
 				require.NoError(t, session.Close(t.Context()))
 			}
 		}
 		began := time.Now()
 		session, err := p.server().Superuser(t.Context(), "postgres")
 		if assert.NoError(t, err, "administrator") {
-			took["administrator"] = max(took["administrator"], time.Since(began))
+			took["administrator"] = append(took["administrator"], time.Since(began))
 			require.NoError(t, session.Close(t.Context()))
 		}
 		check := p.container().Config.Healthcheck.Test
 		began = time.Now()
 		said, failed := p.exec("postgres", "sh", "-c", check[len(check)-1])
 		assert.Zero(t, failed, "health check: %s", said)
-		took["health check, with docker exec"] = max(took["health check, with docker exec"], time.Since(began))
+		took["health check, with docker exec"] = append(took["health check, with docker exec"], time.Since(began))
 	}
 	p.healthy()
 	for _, who := range slices.Sorted(maps.Keys(took)) {
-		t.Logf("%s: logged in within %d ms, while %d sessions of the application are open and %d logins at once are tried",
-			who, took[who].Milliseconds(), f.held(), flooders)
-		assert.Less(t, took[who], 5*time.Second, who)
+		t.Logf("%s: logged in within %d to %d ms, while %d sessions of the application are open and %d logins at once are tried",
+			who, slices.Min(took[who]).Milliseconds(), slices.Max(took[who]).Milliseconds(), f.held(), flooders)
+		assert.Less(t, slices.Max(took[who]), 5*time.Second, who)
 	}
 	f.mutex.Lock()
 	defer f.mutex.Unlock()

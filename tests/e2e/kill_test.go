@@ -136,6 +136,48 @@ func TestEndToEndUpKilledWhileChanging(t *testing.T) {
 	})
 }
 
+// TestEndToEndRotationKilled kills rotations, of all passwords and of the root
+// secret; the next up finishes each.
+func TestEndToEndRotationKilled(t *testing.T) {
+	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
+		const rounds = 6
+		p := newProject(t, "dev", plugins).initialize()
+		p.up()
+		lines := progress(p.must("rotate", "--yes").stdout)
+		for _, m := range moments(rounds, "dev") {
+			rotate := []string{"rotate", "--yes"}
+			if m.number%3 == 1 {
+				rotate = append(rotate, operation.RootSecret)
+			}
+			line := m.line(rounds, lines)
+			p.round(fmt.Sprintf("%s: %s at line %d of %d", strings.Join(rotate, " "), m.victim, line, lines), func(t *testing.T) {
+				before := p.connections()
+				p.killed(t, line, m.victim, rotate...)
+				for _, client := range []string{"app", "migrator"} {
+					p.canLogIn(t, before[client]) // whatever was done: the one before works
+				}
+				p.converges(t)
+				after := p.connections()
+				for client := range before {
+					assert.NotEqual(t, before[client].Password, after[client].Password, client)
+					p.as(t, client, func(session *pgx.Conn) { assert.Equal(t, 1, ask[int](t, session, "SELECT 1")) })
+				}
+				for _, client := range []string{"app", "migrator"} {
+					p.canLogIn(t, before[client])
+				}
+			})
+		}
+	})
+}
+
+// canLogIn demands that a login works, and leaves no session.
+func (p *project) canLogIn(t *testing.T, login connection) {
+	t.Helper()
+	session, err := p.open(login.URI)
+	require.NoError(t, err, login.Username)
+	require.NoError(t, session.Close(t.Context()))
+}
+
 // round runs a step of the test that begins where the one before has ended.
 func (p *project) round(name string, do func(t *testing.T)) {
 	if !p.t.Failed() {
@@ -152,8 +194,14 @@ func progress(said string) int { return len(step.FindAllString(said, -1)) }
 // upKilled runs up and kills it when it begins its n-th step.
 func (p *project) upKilled(t *testing.T, n int, victim string) {
 	t.Helper()
+	p.killed(t, n, victim, "up")
+}
+
+// killed runs wcrdb and kills it when it begins its n-th step.
+func (p *project) killed(t *testing.T, n int, victim string, args ...string) {
+	t.Helper()
 	var said, stderr bytes.Buffer
-	command := p.command(context.Background(), "up")
+	command := p.command(context.Background(), args...)
 	command.Stderr = &stderr
 	stdout, err := command.StdoutPipe()
 	require.NoError(t, err)
@@ -165,7 +213,7 @@ func (p *project) upKilled(t *testing.T, n int, victim string) {
 		}
 	}
 	err = command.Wait()
-	p.record(fmt.Sprintf("%s%s%v: %s\n", &said, &stderr, err, victim), "up")
+	p.record(fmt.Sprintf("%s%s%v: %s\n", &said, &stderr, err, victim), args...)
 	require.ErrorContains(t, err, "signal: killed", "the run ended before its step %d", n)
 }
 
