@@ -110,10 +110,7 @@ func (p *Project) WriteStackFile(stack string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(p.StackFile(stack), content); err != nil {
-		return err
-	}
-	return os.Chmod(p.StackFile(stack), info.Mode().Perm())
+	return WriteFile(p.StackFile(stack), content, info.Mode().Perm())
 }
 
 // writeWorkspace writes the folder that the engine works in: the project, and
@@ -154,14 +151,18 @@ func (p *Project) writeWorkspace(dir, stack string, withSecrets bool) error {
 }
 
 // writeFile writes a file of the user's own, whole or not at all.
-func writeFile(path string, content []byte) error {
+func writeFile(path string, content []byte) error { return WriteFile(path, content, 0o600) }
+
+// WriteFile writes a file whole or not at all: whoever reads it meanwhile finds
+// what it was, or what it is to be.
+func WriteFile(path string, content []byte, mode os.FileMode) error {
 	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(draft.Name())
 	_, err = draft.Write(content)
-	if err = errors.Join(err, draft.Close()); err != nil {
+	if err = errors.Join(err, draft.Chmod(mode), draft.Close()); err != nil {
 		return err
 	}
 	return os.Rename(draft.Name(), path)

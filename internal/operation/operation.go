@@ -364,7 +364,7 @@ func (o *Operation) readOutputs(ctx context.Context, stack *engine.Stack, report
 		return nil
 	}
 	report.CA = filepath.Join(o.Project.Dir, filepath.FromSlash(o.config.CAFile()))
-	return os.WriteFile(report.CA, []byte(ca), 0o644)
+	return engine.WriteFile(report.CA, []byte(ca), 0o644) // clients read it at any time
 }
 
 func (o *Operation) fingerprintFile() string {

@@ -116,6 +116,7 @@ func (p *project) callPlainly(ctx context.Context, c *caller, query string) {
 func (p *project) callPooled(ctx context.Context, c *caller, query string) {
 	var pool *pgxpool.Pool
 	var of *connection
+	var earlier int64 // logins of pools before
 	every(ctx, func() {
 		if present := c.present.Load(); present != of {
 			settings, err := pgxpool.ParseConfig(present.URI + "&sslrootcert=" + p.local("ca.crt") + "&pool_max_conns=3&pool_max_conn_lifetime=200ms")
@@ -129,6 +130,7 @@ func (p *project) callPooled(ctx context.Context, c *caller, query string) {
 				return
 			}
 			if pool != nil {
+				earlier += pool.Stat().NewConnsCount()
 				pool.Close()
 			}
 			pool, of = next, present
@@ -138,7 +140,7 @@ func (p *project) callPooled(ctx context.Context, c *caller, query string) {
 			c.failed("query", err)
 		}
 		c.queries.Add(1)
-		c.logins.Store(pool.Stat().NewConnsCount())
+		c.logins.Store(earlier + pool.Stat().NewConnsCount())
 	})
 	if pool != nil {
 		pool.Close()
