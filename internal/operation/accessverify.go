@@ -23,7 +23,7 @@ func (o *Operation) VerifyAccess(ctx context.Context) (result inspect.Verificati
 			return err
 		}
 		names := o.config.Access.Names()
-		result, err = inspect.Verify(ctx, tx, o.Access(o.config), inspect.Migrator{Login: names.Migrator, As: names.Owner})
+		result, err = inspect.Verify(ctx, tx, o.Access(o.config), &inspect.Migrator{Login: names.Migrator, As: names.Owner})
 		return errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
 	})
 	return result, err

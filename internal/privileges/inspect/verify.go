@@ -47,9 +47,9 @@ type verifier struct {
 }
 
 // Verify compares a transaction's database with what is declared: on all
-// objects that are there, and on probes that the migrator creates. The caller rolls
+// objects that are there, and on probes that the migrator, if there is one, creates. The caller rolls
 // the transaction back.
-func Verify(ctx context.Context, tx pgx.Tx, declared privileges.Model, migrator Migrator) (Verification, error) {
+func Verify(ctx context.Context, tx pgx.Tx, declared privileges.Model, migrator *Migrator) (Verification, error) {
 	v := &verifier{tx: tx, declared: declared, result: Verification{Failing: []Failing{}}}
 	var err error
 	if v.found, err = Read(ctx, tx); err != nil {
@@ -60,7 +60,10 @@ func Verify(ctx context.Context, tx pgx.Tx, declared privileges.Model, migrator 
 	if err := v.compare(ctx, func(object privileges.Object) bool { return !isProbe(object) }); err != nil {
 		return v.result, err
 	}
-	return v.result, v.probe(ctx, migrator)
+	if migrator == nil {
+		return v.result, nil
+	}
+	return v.result, v.probe(ctx, *migrator)
 }
 
 // withPredefined adds the roles that every cluster has, and their memberships

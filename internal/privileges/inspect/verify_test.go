@@ -67,7 +67,7 @@ func verify(t *testing.T, session *pgx.Conn, model privileges.Model, change stri
 	defer func() { require.NoError(t, tx.Rollback(context.Background())) }()
 	_, err = tx.Exec(t.Context(), change)
 	require.NoError(t, err)
-	result, err := inspect.Verify(t.Context(), tx, model, inspect.Migrator{Login: "migrator", As: "owner"})
+	result, err := inspect.Verify(t.Context(), tx, model, &inspect.Migrator{Login: "migrator", As: "owner"})
 	require.NoError(t, err)
 	return result
 }
