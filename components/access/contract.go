@@ -50,10 +50,11 @@ func CheckContract(stack *config.Stack) error {
 	return nil
 }
 
-// contractRoles are the roles of a client, or the one of the name.
+// contractRoles are the roles of a client, or the one of the name; everybody is
+// public, too.
 func contractRoles(stack *config.Stack, model privileges.Model, name string) []string {
 	for _, client := range Clients(stack) {
-		if client.Name == name {
+		if client.Name == name || slices.Equal(client.Roles, []string{name}) {
 			return client.Roles
 		}
 	}

@@ -28,7 +28,7 @@ func TestProdKeepsThisContract(t *testing.T) {
 		must("readonly", "SELECT", "tables"), never("readonly", "UPDATE", "tables"), never("readonly", "EXECUTE", "functions"),
 		must("backup", "SELECT", "tables"), must("backup", "SELECT", "sequences"), never("backup", "INSERT", "tables"),
 		never("monitor", "SELECT", "tables"), never("health", "SELECT", "tables"), must("monitor", "USAGE", "role pg_monitor"),
-		never("everybody", "CONNECT", "databases"), never("everybody", "USAGE", "schemas"), never("everybody", "EXECUTE", "new functions"),
+		never("everybody", "CONNECT", "databases"), never("public", "USAGE", "schemas"), never("everybody", "EXECUTE", "new functions"),
 		must("everybody", "USAGE", "types"),
 	}
 	// Of types, everybody may make use, but nobody of the schemas that they are in.
