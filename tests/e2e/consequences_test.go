@@ -94,8 +94,6 @@ func edits(t *testing.T, p *project) []edit {
 		{"another extension", values{"database": values{"extensions": []string{"uuid-ossp", "citext", "pg_stat_statements", "pg_trgm"}}}},
 		{"a schema less", values{"database": values{"schemas": []string{"auth", "public"}}}},
 		{"an extension less", values{"database": values{"extensions": []string{"uuid-ossp", "citext", "pg_stat_statements"}}}},
-		storage("protection", "protect", true),
-		storage("no protection", "protect", false),
 
 		storage("another volume", "volume", name+"-other"),
 		{"another database", values{"database": values{"name": "other"}}},

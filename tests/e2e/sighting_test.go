@@ -26,7 +26,7 @@ type sighting struct {
 	volume     string
 	row        bool // the application finds what it has written
 	settings   map[string]string
-	logins     map[string]string // verifier and defaults by role
+	logins     map[string]string // verifier, limit and defaults by role
 	ca         bool              // clients with the CA of before get in
 }
 
@@ -77,7 +77,7 @@ func (w *witness) look(t *testing.T, login connection) sighting {
 	}
 	administrator := w.p.superuser(t, w.p.config().Database.Name)
 	require.NoError(t, administrator.QueryRow(t.Context(), "SELECT pg_postmaster_start_time(), pg_conf_load_time()").Scan(&seen.postmaster, &seen.loaded))
-	pairs(t, administrator, seen.logins, `SELECT rolname::text, concat(rolpassword, (SELECT array_agg(s::text ORDER BY s::text) FROM pg_db_role_setting s WHERE setrole IN (r.oid, 0)))
+	pairs(t, administrator, seen.logins, `SELECT rolname::text, concat(rolpassword, rolconnlimit, (SELECT array_agg(s::text ORDER BY s::text) FROM pg_db_role_setting s WHERE setrole IN (r.oid, 0)))
 		FROM pg_authid r WHERE rolcanlogin`)
 	app := w.p.session(t, login)
 	pairs(t, app, seen.settings, "SELECT name, setting FROM pg_settings")
