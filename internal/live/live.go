@@ -103,7 +103,7 @@ func (s Server) login(ctx context.Context, database string, generations ...int) 
 			if connection, err = connect(ctx, host, port, username, s.Derivation.Password(username, generation), database); err == nil {
 				return connection, nil
 			}
-			if !refused(err) {
+			if !wrongPassword(err) { // another password would be refused for the same reason
 				break
 			}
 		}

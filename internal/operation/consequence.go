@@ -84,18 +84,28 @@ func (o *Operation) approve(forecast consequence.Forecast) error {
 	return nil
 }
 
-// checkStorage refuses a data directory elsewhere. The engine is told to ignore
-// it, because the plugin would delete the volume and make another one: without
-// a word, up would change nothing.
+// checkStorage refuses data elsewhere. Another place of a volume the engine is
+// told to ignore, because the plugin would delete the volume and make another
+// one: without a word, up would change nothing. With another volume the server
+// would start empty, in the middle of a run that believes in what was declared
+// in the old one.
 func (o *Operation) checkStorage(ctx context.Context, stack *engine.Stack) error {
 	state, err := stack.State(ctx)
-	if err != nil {
+	if err != nil || o.config.Target.Type != config.Container {
 		return err
+	}
+	if _, made := state.Find(containerType); !made {
+		return nil
 	}
 	volume, known := state.Find(volumeType)
 	storage := o.config.Storage
-	if !known || storage.Type == config.Tmpfs || volume.Inputs["name"] != storage.Volume {
+	switch {
+	case known == (storage.Type == config.Tmpfs):
+		return o.elsewhere("storage.type", string(storage.Type))
+	case !known:
 		return nil
+	case volume.Inputs["name"] != storage.Volume:
+		return o.elsewhere("storage.volume", storage.Volume)
 	}
 	options, _ := volume.Inputs["driverOpts"].(map[string]any)
 	was, _ := options["device"].(string)
@@ -107,8 +117,14 @@ func (o *Operation) checkStorage(ctx context.Context, stack *engine.Stack) error
 		return nil
 	}
 	return fmt.Errorf("storage.path: %s: the data of volume %s is in %s, and a volume cannot be pointed to another place. "+
-		"To move the data: wcrdb down -s %s, move the files, docker volume rm %[2]s (of a bind volume it removes no files), and wcrdb up; or give the new place another storage.volume",
+		"To move the data: wcrdb down -s %s, move the files, docker volume rm %[2]s (of a bind volume it removes no files), and wcrdb up",
 		place(wanted), storage.Volume, place(was), o.Stack)
+}
+
+// elsewhere is the fault of data that is declared elsewhere.
+func (o *Operation) elsewhere(path, value string) error {
+	return fmt.Errorf("%s: %s: the data of stack %s is elsewhere, and the server would start without it. "+
+		"To begin anew there: wcrdb down -s %[3]s with the stack file as it was, which deletes what is not protected, and then wcrdb up", path, value, o.Stack)
 }
 
 func place(path string) string {

@@ -20,13 +20,12 @@ type edit struct {
 }
 
 // edits are single changes over all areas of the configuration, made one after
-// the other to the dev stack. The last ones lose data.
+// the other to the dev stack.
 func edits(t *testing.T, p *project) []edit {
 	setting := func(what, name string, value any) edit { return edit{what, values{"settings": values{name: value}}} }
 	server := func(what, name string, value any) edit { return edit{what, values{"server": values{name: value}}} }
 	network := func(what, name string, value any) edit { return edit{what, values{"network": values{name: value}}} }
 	tls := func(what, name string, value any) edit { return edit{what, values{"tls": values{name: value}}} }
-	storage := func(what, name string, value any) edit { return edit{what, values{"storage": values{name: value}}} }
 	check := func(what, name string, value any) edit { return server(what, "healthCheck", values{name: value}) }
 	name := p.config().Server.Name
 	return []edit{
@@ -94,14 +93,6 @@ func edits(t *testing.T, p *project) []edit {
 		{"another extension", values{"database": values{"extensions": []string{"uuid-ossp", "citext", "pg_stat_statements", "pg_trgm"}}}},
 		{"a schema less", values{"database": values{"schemas": []string{"auth", "public"}}}},
 		{"an extension less", values{"database": values{"extensions": []string{"uuid-ossp", "citext", "pg_stat_statements"}}}},
-
-		storage("another volume", "volume", name+"-other"),
-		{"another database", values{"database": values{"name": "other"}}},
-		server("name of the container", "name", name+"-renamed"),
-		storage("data in memory", "type", "tmpfs"),
-		storage("size of memory", "size", "512MiB"),
-		setting("postmaster setting, in memory", "max_connections", 120),
-		setting("user setting, in memory", "work_mem", "7MB"),
 	}
 }
 
@@ -184,18 +175,24 @@ func TestEndToEndAnswers(t *testing.T) {
 		})
 		p.step("data loss", func(t *testing.T) {
 			container := p.container().ID
-			p.configure(values{"storage": values{"volume": p.config().Storage.Volume + "-other"}})
+			p.configure(values{"database": values{"name": "other"}})
 			said := p.must("preview", "--markdown").stdout
 			assert.Contains(t, said, "### `wcrdb preview -s dev`")
 			assert.Contains(t, said, "**DATA LOSS")
-			assert.Contains(t, said, "`--allow database-server-volume`")
-			p.fails(1, []string{"refused", "--allow database-server-volume"}, "up")
-			p.fails(1, []string{"refused"}, "up", "--allow", "database-server-volume")
+			assert.Contains(t, said, "`--allow database-access-database`")
+			p.fails(1, []string{"refused, and nothing was changed", "--allow database-access-database"}, "up")
+			p.fails(1, []string{"refused, and nothing was changed"}, "up", "--allow", "database-server-container")
 			assert.Equal(t, container, p.container().ID)
-			p.configure(values{"storage": values{"volume": p.config().Server.Name + "-data"}})
+			p.configure(values{"database": values{"name": "witchcityrope_dev"}})
 			p.must("up", unanswered)
 		})
-		p.step("a volume stays where it is", func(t *testing.T) {
+		p.step("data stays where it is", func(t *testing.T) {
+			for key, value := range (values{"volume": "another", "type": "tmpfs"}) {
+				before := map[string]any{"volume": p.config().Storage.Volume, "type": "volume"}[key]
+				p.configure(values{"storage": values{key: value}})
+				p.fails(1, []string{"storage." + key, "wcrdb down"}, "up", "--allow", "database-server-volume", "--allow", "database-server-container")
+				p.configure(values{"storage": values{key: before}})
+			}
 			p.configure(values{"storage": values{"type": "bind", "path": t.TempDir()}})
 			p.fails(1, []string{"storage.path", "cannot be pointed to another place"}, "preview")
 			p.fails(1, []string{"storage.path", "cannot be pointed to another place"}, "up")
@@ -207,5 +204,22 @@ func TestEndToEndAnswers(t *testing.T) {
 			assert.True(t, p.container().State.Running)
 			p.must("up")
 		})
+	})
+}
+
+// TestEndToEndAnswersInMemory: a container whose data is in memory is not
+// replaced without a word about its data.
+func TestEndToEndAnswersInMemory(t *testing.T) {
+	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
+		p := newProject(t, "test", plugins).initialize()
+		p.up()
+		container := p.container().ID
+		p.configure(values{"server": values{"cpus": 1.5}})
+		forecast := p.report("preview").Consequence
+		assert.Equal(t, consequence.DataLoss, forecast.Class)
+		p.fails(1, []string{"the data in memory goes with its container: CPU limit 2.0 → 1.5", "--allow database-server-container"}, "up")
+		assert.Equal(t, container, p.container().ID)
+		p.must("up", unanswered, "--allow", "database-server-container")
+		assert.NotEqual(t, container, p.container().ID)
 	})
 }
