@@ -80,6 +80,9 @@ func members(s *Stack, faults *Faults, at string, role Role) {
 		if !membership.Inherit && !membership.Set && !membership.Admin {
 			faults.add(element, membership.Role, "a membership that neither inherits nor sets nor administers is none", "remove it, or set one of them")
 		}
+		if s.Major() < 16 && (!membership.Inherit || !membership.Set) {
+			faults.add(element, membership.Role, fmt.Sprintf("PostgreSQL %d has no options inherit and set of memberships", s.Major()), "leave them out, or use 16 or later")
+		}
 		groups = append(groups, membership.Role)
 	}
 	duplicates(faults, at, groups)
@@ -180,6 +183,9 @@ func declaredGrants(s *Stack, faults *Faults) {
 		if !class(faults, at+".on", grant.On, sortedKeys(privilegesOn)) {
 			continue
 		}
+		if grant.On == OnParameter && s.Major() < 15 {
+			faults.add(at+".on", grant.On, fmt.Sprintf("PostgreSQL %d has no privileges on parameters", s.Major()), "leave it out, or use 15 or later")
+		}
 		grantedPrivileges(s, faults, at+".privileges", grant.On, grant.Privileges)
 		grantedObjects(s, faults, at, grant)
 		if grant.GrantOption && grant.Role == Everybody {
@@ -239,6 +245,8 @@ func grantedPrivileges(s *Stack, faults *Faults, at, on string, privileges []str
 			faults.add(element, privilege, "means more with every version of PostgreSQL", "list them: "+strings.Join(privilegesOn[on], ", "))
 		case privilege == "TEMP":
 			faults.add(element, privilege, "is short for TEMPORARY", "write that")
+		case privilege == "MAINTAIN" && s.Major() < 17:
+			faults.add(element, privilege, fmt.Sprintf("PostgreSQL %d does not have this privilege", s.Major()), "leave it out, or use 17 or later")
 		case !slices.Contains(privilegesOn[on], privilege):
 			faults.add(element, privilege, "is not a privilege on a "+on, suggestion(privilege, privilegesOn[on]))
 		}

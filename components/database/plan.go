@@ -53,6 +53,9 @@ func newPlan(stack *config.Stack, image string, given secrets) (plan, error) {
 		settings:    settings.NewPlan(stack),
 		access:      access.NewPlan(stack, derivation),
 	}
+	if err := assembled.access.Check(stack); err != nil {
+		return plan{}, err
+	}
 	if assembled.clients, err = connections.NewPlan(stack, derivation); err != nil {
 		return plan{}, err
 	}
