@@ -145,8 +145,8 @@ func (n Names) groups() map[string]string {
 	return map[string]string{"owner": n.Owner, "rw": n.ReadWrite, "ro": n.ReadOnlyGroup}
 }
 
-// shortNames are those that Named puts other names for.
-func (n Names) shortNames() []string {
+// ShortNames are those that Named puts other names for.
+func (n Names) ShortNames() []string {
 	short := sortedKeys(n.groups())
 	for _, login := range LoginNames {
 		if len(n.Logins(login)) > 0 {
@@ -158,7 +158,7 @@ func (n Names) shortNames() []string {
 
 // Standard says whether a role is one that every stack has.
 func (n Names) Standard(role string) bool {
-	return slices.ContainsFunc(n.shortNames(), func(short string) bool { return slices.Contains(n.Named(short), role) })
+	return slices.ContainsFunc(n.ShortNames(), func(short string) bool { return slices.Contains(n.Named(short), role) })
 }
 
 // validUntil reads the end of a password's validity.

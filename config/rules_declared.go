@@ -140,7 +140,7 @@ func knownRole(s *Stack, faults *Faults, at, name string, everybody bool) {
 	}
 	known := s.declaredNames()
 	if !slices.Contains(known, name) {
-		short := s.Access.Names().shortNames()
+		short := s.Access.Names().ShortNames()
 		for _, role := range s.Access.Roles {
 			short = append(short, role.Name)
 		}
@@ -151,8 +151,8 @@ func knownRole(s *Stack, faults *Faults, at, name string, everybody bool) {
 // declaredNames are all names of roles, short and full.
 func (s *Stack) declaredNames() []string {
 	names := s.Access.Names()
-	known := names.shortNames()
-	for _, short := range names.shortNames() {
+	known := names.ShortNames()
+	for _, short := range names.ShortNames() {
 		known = append(known, names.Named(short)...)
 	}
 	for _, role := range s.Access.Roles {

@@ -17,7 +17,7 @@ func newAccess(given *options) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(newAccessMatrix(given), newAccessVerify(given))
+	command.AddCommand(newAccessMatrix(given), newAccessVerify(given), newAccessImport(given))
 	return command
 }
 

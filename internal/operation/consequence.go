@@ -57,13 +57,21 @@ func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools
 	}
 	repairs := options.Refresh || len(options.Replace) > 0
 	if len(state.Resources()) > 0 && (repairs || o.edited(tools)) {
-		if _, forecast, err = o.foresee(ctx, stack, options); err != nil {
+		var foreseen engine.Result
+		if foreseen, forecast, err = o.foresee(ctx, stack, options); err != nil {
+			return engine.Result{}, forecast, err
+		}
+		owners, err := o.checkDropped(ctx, stack, foreseen.Changes)
+		if err != nil {
 			return engine.Result{}, forecast, err
 		}
 		if err := o.mayRestart(ctx, stack, forecast); err != nil {
 			return engine.Result{}, forecast, err
 		}
 		if err := o.approve(forecast); err != nil {
+			return engine.Result{}, forecast, err
+		}
+		if err := o.handOver(ctx, stack, owners); err != nil {
 			return engine.Result{}, forecast, err
 		}
 	}

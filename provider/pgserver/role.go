@@ -117,12 +117,15 @@ func (r role) attributes() string {
 		}
 		return "NO" + name
 	}
-	validUntil, password := "infinity", "NULL"
+	validUntil, password := "infinity", "PASSWORD NULL"
+	if r.login {
+		password = "" // a login that nobody gave a password keeps the one that it had
+	}
 	if r.validUntil != nil {
 		validUntil = *r.validUntil
 	}
 	if r.password != nil {
-		password = postgres.QuoteLiteral(*r.password)
+		password = "PASSWORD " + postgres.QuoteLiteral(*r.password)
 	}
 	return strings.Join([]string{
 		r.alter(""), "WITH",
@@ -130,6 +133,6 @@ func (r role) attributes() string {
 		word(r.inherit, "INHERIT"), word(r.replication, "REPLICATION"), word(r.bypassRowLevelSecurity, "BYPASSRLS"),
 		fmt.Sprintf("CONNECTION LIMIT %d", r.connectionLimit),
 		"VALID UNTIL " + postgres.QuoteLiteral(validUntil),
-		"PASSWORD " + password,
+		password,
 	}, " ")
 }
