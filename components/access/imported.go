@@ -391,7 +391,9 @@ func (i *importer) defaults() {
 		}
 		roles := holders(privileges.Object{Class: found.Class, Owner: found.Owner, ACL: found.ACL})
 		if found.Schema == "" {
-			roles[public] = roles[public]
+			if _, has := roles[public]; !has {
+				roles[public] = held{} // what is built in was taken away
+			}
 		}
 		for _, role := range slices.Sorted(maps.Keys(roles)) {
 			has := roles[role]
