@@ -170,14 +170,6 @@ func TestEndToEndRotationKilled(t *testing.T) {
 	})
 }
 
-// canLogIn demands that a login works, and leaves no session.
-func (p *project) canLogIn(t *testing.T, login connection) {
-	t.Helper()
-	session, err := p.open(login.URI)
-	require.NoError(t, err, login.Username)
-	require.NoError(t, session.Close(t.Context()))
-}
-
 // round runs a step of the test that begins where the one before has ended.
 func (p *project) round(name string, do func(t *testing.T)) {
 	if !p.t.Failed() {
