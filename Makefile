@@ -4,7 +4,7 @@
 STACK ?= dev
 WCRDB  = bin/wcrdb --stack $(STACK)
 
-.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz record-consequences record-settings record-access
+.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz record-consequences record-credentials record-settings record-access
 
 up: build
 	$(WCRDB) up $(ARGS)
@@ -39,6 +39,10 @@ test: build
 
 e2e: build
 	$(GOTESTSUM) -timeout 70m -count=1 -run EndToEnd ./tests/e2e -e2e $(ARGS)
+
+# What rotations and floods do to clients.
+record-credentials: build
+	go test ./tests/e2e -timeout 60m -count=1 -run 'EndToEnd(RotationUnderLoad|Flood)$$' -e2e -record-credentials $(CURDIR)/reports/credentials.md
 
 # What preview foretells against what happens, over all areas of the configuration.
 record-consequences: build

@@ -97,19 +97,19 @@ func TestEndToEndFlood(t *testing.T) {
 		first := p.connections()
 		p.step("one login", func(t *testing.T) {
 			f := p.flood(t, first["app"])
-			survives(t, p, f, 28, "readonly", "migrator", "monitor", "backup")
+			survives(t, p, f, "One login of the application floods", 28, "readonly", "migrator", "monitor", "backup")
 		})
 		p.must("rotate", "app", "--yes")
 		p.step("both logins at once", func(t *testing.T) {
 			f := p.flood(t, first["app"], p.connections()["app"])
-			survives(t, p, f, 60-3-18-flooders, "monitor", "backup")
+			survives(t, p, f, "Both logins of the application flood", 60-3-18-flooders, "monitor", "backup")
 		})
 	})
 }
 
 // survives waits until the flood has all that it gets, and has tried ten times
 // as often as it may; then all others log in.
-func survives(t *testing.T, p *project, f *flood, least int, clients ...string) {
+func survives(t *testing.T, p *project, f *flood, heading string, least int, clients ...string) {
 	t.Helper()
 	await(t, 120*time.Second, "flood", func() error {
 		if attempts, held := f.attempts.Load(), f.held(); attempts < 280 || held < least {
@@ -141,13 +141,18 @@ func survives(t *testing.T, p *project, f *flood, least int, clients ...string) 
 		took["health check, with docker exec"] = append(took["health check, with docker exec"], time.Since(began))
 	}
 	p.healthy()
+	rows := []string{"| who | fastest login, ms | slowest login, ms |", "|---|---|---|"}
 	for _, who := range slices.Sorted(maps.Keys(took)) {
-		t.Logf("%s: logged in within %d to %d ms, while %d sessions of the application are open and %d logins at once are tried",
-			who, slices.Min(took[who]).Milliseconds(), slices.Max(took[who]).Milliseconds(), f.held(), flooders)
+		row := fmt.Sprintf("| %s | %d | %d |", who, slices.Min(took[who]).Milliseconds(), slices.Max(took[who]).Milliseconds())
+		t.Log(row)
+		rows = append(rows, row)
 		assert.Less(t, slices.Max(took[who]), 5*time.Second, who)
 	}
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	t.Logf("the application: %d attempts, %d sessions, refused: %v", f.attempts.Load(), len(f.sessions), f.refused)
+	row := fmt.Sprintf("The application, with %d logins tried at once: %d attempts, %d sessions held, refused by SQLSTATE: %v.",
+		flooders, f.attempts.Load(), len(f.sessions), f.refused)
+	t.Log(row)
+	recordTable(t, fmt.Sprintf("%s (%s)", heading, p.plugins), append([]string{row, ""}, rows...)...)
 	assert.Equal(t, []string{tooMany}, slices.Collect(maps.Keys(f.refused)), "what the application is told")
 }

@@ -198,15 +198,19 @@ func (c *callers) stop() {
 }
 
 // unharmed demands that nobody has noticed anything.
-func (c *callers) unharmed(t *testing.T) {
+func (c *callers) unharmed(t *testing.T, heading string) {
 	t.Helper()
+	rows := []string{"| client | logins | queries | failed |", "|---|---|---|---|"}
 	for _, caller := range c.all {
 		caller.mutex.Lock()
 		assert.Empty(t, caller.failures, caller.name)
 		caller.mutex.Unlock()
 		assert.Positive(t, caller.queries.Load(), caller.name)
-		t.Logf("%s: %d logins, %d queries, %d failed", caller.name, caller.logins.Load(), caller.queries.Load(), len(caller.failures))
+		row := fmt.Sprintf("| %s | %d | %d | %d |", caller.name, caller.logins.Load(), caller.queries.Load(), len(caller.failures))
+		t.Log(row)
+		rows = append(rows, row)
 	}
+	recordTable(t, fmt.Sprintf("%s (%s)", heading, c.p.plugins), rows...)
 }
 
 func (p *project) stackFile(t *testing.T) string {
@@ -241,7 +245,7 @@ func TestEndToEndRotationUnderLoad(t *testing.T) {
 		}
 		p.step("nobody noticed", func(t *testing.T) {
 			clients.stop()
-			clients.unharmed(t)
+			clients.unharmed(t, "Three rotations of all passwords, then of app, migrator and superuser")
 			assert.Equal(t, container, p.container().ID, "the container stays")
 			p.healthy()
 			p.unchanged()
@@ -317,7 +321,7 @@ func provesNewRoot(t *testing.T, p *project, table string) {
 	clients.redeploy(t)
 	clients.stop()
 	administrator.failures = nil
-	clients.unharmed(t)
+	clients.unharmed(t, "A new root secret, and the rotation that retires the previous one")
 	p.must("preview", "--expect-no-changes")
 }
 
