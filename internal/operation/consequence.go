@@ -75,9 +75,39 @@ func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools
 			return engine.Result{}, forecast, err
 		}
 	}
+	if emptied, err := o.empty(ctx, stack, forecast); err != nil {
+		return engine.Result{}, forecast, err
+	} else if emptied {
+		options.Replace = nil
+	}
 	outage := &outage{}
 	result, err := stack.Up(ctx, options, outage.watch(o.Watch))
 	return result, forecast, errors.Join(err, o.rememberInterruption(outage))
+}
+
+// empty removes a container that is to be made anew with its data in memory, and
+// forgets all that is in it. The engine would delete the roles of the old server
+// after it has made those of the new one, by the same names.
+func (o *Operation) empty(ctx context.Context, stack *engine.Stack, forecast consequence.Forecast) (emptied bool, err error) {
+	replaced := slices.ContainsFunc(forecast.Effects, func(effect consequence.Effect) bool {
+		return effect.Type == containerType && effect.Operation == "replace"
+	})
+	if !replaced || o.config.Target.Type != config.Container {
+		return false, nil
+	}
+	state, err := stack.State(ctx)
+	if err != nil {
+		return false, err
+	}
+	container, known := state.Find(containerType)
+	if memory, _ := container.Inputs["tmpfs"].(map[string]any); !known || len(memory) == 0 {
+		return false, nil
+	}
+	o.Report("the container is removed, and its data in memory with it: everything is made anew")
+	if _, err := o.recovery(stack, nil).removeContainer(ctx, string(container.ID)); err != nil {
+		return false, err
+	}
+	return true, stack.Edit(ctx, forget(container.URN, true))
 }
 
 // approve asks whoever runs the operation; without anybody, nothing that

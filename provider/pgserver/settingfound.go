@@ -121,6 +121,16 @@ func (f settingFound) isStale(state SystemSettingState) bool {
 		state.EffectiveValue != "" && *f.effective != state.EffectiveValue && f.Same(*f.written, state.Value)
 }
 
+// unread follows a value that is written and that the server has not read.
+const unread = ", which the server has not read yet"
+
+// isUnread reports whether another value is written than the state has, and the server goes on with its
+// old one: it was not told to reload, because a run was killed in between or somebody edited the file.
+func (f settingFound) isUnread(state SystemSettingState) bool {
+	return f.effective != nil && *f.effective == state.EffectiveValue && !f.pendingRestart && f.error == nil &&
+		!f.Same(*f.written, state.Value) && (f.Type == catalogue.String || !f.keeps(*f.written))
+}
+
 // keeps reports whether the server uses a value. Some settings show more than they are: it is not shown
 // values that are compared. The server rewrites texts, and may know spellings that we do not.
 func (f settingFound) keeps(value string) bool {

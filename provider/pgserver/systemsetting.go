@@ -110,6 +110,8 @@ func (r *SystemSetting) Read(ctx context.Context, request infer.ReadRequest[Syst
 	switch {
 	case found.isStale(request.State):
 		value = *found.effective
+	case found.isUnread(request.State):
+		value += unread
 	case found.Same(value, request.Inputs.Value):
 		value = request.Inputs.Value
 	}

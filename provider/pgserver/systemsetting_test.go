@@ -197,6 +197,15 @@ func TestSystemSettingByHand(t *testing.T) {
 		edit("1MB", "16MB")
 		assertRepaired(t)
 	})
+	t.Run("by a run that was killed before the reload", func(t *testing.T) {
+		wanted := values{"name": text("work_mem"), "value": text("24MB")}
+		execute(t, conn, "ALTER SYSTEM SET work_mem = '24MB'")
+		require.True(t, resource.refresh())
+		require.True(t, resource.diff(wanted).HasChanges, "it is written, but the server has not read it")
+		resource.update(wanted)
+		assert.Equal(t, "24MB", query[string](t, server.Connect(t), "SHOW work_mem"))
+		resource.update(inputs)
+	})
 	t.Run("taken out", func(t *testing.T) {
 		edit("work_mem", "# work_mem")
 		assert.False(t, resource.refresh())

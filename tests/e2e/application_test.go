@@ -43,8 +43,9 @@ func provesApplication(p *project) {
 				readsAndWrites(t, app, made)
 				onlyReads(t, p.session(t, logins["readonly"]), made)
 				readsAll(t, p.session(t, logins["backup"]), made)
+				monitor := p.session(t, logins["monitor"])
 				for _, table := range made {
-					assert.Equal(t, insufficientPrivilege, code(attempt(t, p.session(t, logins["monitor"]), "SELECT FROM "+table)), "monitor reads %s", table)
+					assert.Equal(t, insufficientPrivilege, code(attempt(t, monitor, "SELECT FROM "+table)), "monitor reads %s", table)
 				}
 			}
 			assert.Subset(t, tables(t, migrator), migration.moved)

@@ -221,5 +221,7 @@ func TestEndToEndAnswersInMemory(t *testing.T) {
 		assert.Equal(t, container, p.container().ID)
 		p.must("up", unanswered, "--allow", "database-server-container")
 		assert.NotEqual(t, container, p.container().ID)
+		readsOne(t, p, p.connections()["app"])
+		p.unchanged()
 	})
 }
