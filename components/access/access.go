@@ -34,7 +34,7 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 	if err := ctx.RegisterComponentResource("database:access:Access", name, access, opts...); err != nil {
 		return nil, err
 	}
-	staged := &stages{ctx: ctx, parent: access, args: args, before: args.Ready}
+	staged := &stages{ctx: ctx, parent: access, args: args, before: args.Ready, roles: map[string]pulumi.Resource{}}
 	for _, stage := range [][]func(*stages, string, Plan) error{
 		{registerDatabase}, {registerSetAside}, {registerRoles}, {registerPutBack},
 		{registerSchemas, registerSessionDefaults, registerMembershipOptions}, {registerExtensions}, {registerPrivileges}, {registerObjectGrants},
@@ -57,6 +57,7 @@ type stages struct {
 
 	before []pulumi.Resource          // the ends of the stage before
 	chains map[string]pulumi.Resource // the ends of this stage's chains so far
+	roles  map[string]pulumi.Resource
 }
 
 // next begins a new stage.
@@ -79,6 +80,19 @@ func (s *stages) options(row string, provider pulumi.ProviderResource, more ...p
 	}
 	options := []pulumi.ResourceOption{pulumi.Parent(s.parent), pulumi.Provider(provider), pulumi.DependsOn(after)}
 	return append(append(options, s.args.Each...), more...)
+}
+
+// of makes a resource depend on the roles that it names, as far as they are
+// declared: when both go, it goes first. What comes in between is updated, and
+// then depends on neither.
+func (s *stages) of(names ...string) pulumi.ResourceOption {
+	var roles []pulumi.Resource
+	for _, name := range names {
+		if role, declared := s.roles[name]; declared {
+			roles = append(roles, role)
+		}
+	}
+	return pulumi.DependsOn(roles)
 }
 
 // add makes a resource the end of a row's chain.
@@ -132,7 +146,7 @@ func registerSessionDefaults(s *stages, name string, plan Plan) error {
 			args.Database = pulumi.StringPtr(plan.Database)
 		}
 		row := "sessions of " + of
-		resource, err := pgserver.NewSessionDefault(s.ctx, strings.Join([]string{name, "session", of, setting.Name}, "-"), args, s.options(row, s.args.PgServer)...)
+		resource, err := pgserver.NewSessionDefault(s.ctx, strings.Join([]string{name, "session", of, setting.Name}, "-"), args, s.options(row, s.args.PgServer, s.of(setting.Role))...)
 		if err := s.add(row, resource, err); err != nil {
 			return err
 		}
@@ -142,7 +156,6 @@ func registerSessionDefaults(s *stages, name string, plan Plan) error {
 
 // registerRoles registers each role after those that it is a member of.
 func registerRoles(s *stages, name string, plan Plan) error {
-	made := map[string]pulumi.Resource{}
 	for _, role := range plan.Roles {
 		args := &postgresql.RoleArgs{
 			Name: pulumi.String(role.Name), Login: pulumi.Bool(role.Login), Roles: pulumi.ToStringArray(role.MemberOf),
@@ -161,15 +174,9 @@ func registerRoles(s *stages, name string, plan Plan) error {
 			args.AssumeRole = pulumi.String(role.AssumeRole)
 		}
 		role.Session.declare(args)
-		var groups []pulumi.Resource
-		for _, group := range role.MemberOf {
-			if resource, declared := made[group]; declared {
-				groups = append(groups, resource)
-			}
-		}
 		row := "role " + role.Name
-		resource, err := postgresql.NewRole(s.ctx, name+"-role-"+role.Name, args, s.options(row, s.args.PostgreSQL, pulumi.DependsOn(groups))...)
-		made[role.Name] = resource
+		resource, err := postgresql.NewRole(s.ctx, name+"-role-"+role.Name, args, s.options(row, s.args.PostgreSQL, s.of(role.MemberOf...))...)
+		s.roles[role.Name] = resource
 		if err := s.add(row, resource, err); err != nil {
 			return err
 		}
@@ -226,7 +233,7 @@ func registerPrivileges(s *stages, name string, plan Plan) error {
 			args.WithGrantOption = pulumi.Bool(true)
 		}
 		resource, err := postgresql.NewGrant(s.ctx, strings.Join([]string{name, "grant", grant.ObjectType, grant.Role, object}, "-"),
-			args, s.options(row, s.args.PostgreSQL)...)
+			args, s.options(row, s.args.PostgreSQL, s.of(grant.Role))...)
 		if err := s.add(row, resource, err); err != nil {
 			return err
 		}
@@ -245,7 +252,7 @@ func registerPrivileges(s *stages, name string, plan Plan) error {
 		if privileges.GrantOption {
 			args.WithGrantOption = pulumi.Bool(true)
 		}
-		resource, err := postgresql.NewDefaultPrivileges(s.ctx, name+"-"+privileges.name(plan.Owner), args, s.options(row, s.args.PostgreSQL, replaced)...)
+		resource, err := postgresql.NewDefaultPrivileges(s.ctx, name+"-"+privileges.name(plan.Owner), args, s.options(row, s.args.PostgreSQL, replaced, s.of(privileges.Role))...)
 		if err := s.add(row, resource, err); err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func registerMembershipOptions(s *stages, name string, plan Plan) error {
 				Role: pulumi.String(membership.Role), Member: pulumi.String(role.Name),
 				Inherit: pulumi.Bool(membership.Inherit), Set: pulumi.Bool(membership.Set), Admin: pulumi.Bool(membership.Admin),
 				Trigger: pulumi.String(role.fingerprint()),
-			}, s.options(row, s.args.PgServer)...)
+			}, s.options(row, s.args.PgServer, s.of(membership.Role, role.Name))...)
 			if err := s.add(row, resource, err); err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ func registerObjectGrants(s *stages, name string, plan Plan) error {
 			args.Schema = pulumi.String(grant.Schema)
 		}
 		resource, err := pgserver.NewObjectGrant(s.ctx, strings.Join([]string{name, "grant", grant.Class, grant.Role, grant.object()}, "-"),
-			args, s.options(grant.row(), s.args.PgServer)...)
+			args, s.options(grant.row(), s.args.PgServer, s.of(grant.Role))...)
 		if err := s.add(grant.row(), resource, err); err != nil {
 			return err
 		}
