@@ -117,8 +117,21 @@ func create(ctx context.Context, t testing.TB, dir string, settings []string) (*
 }
 
 // Start starts the server, if it was stopped, and waits until it accepts connections. The settings hold
-// for this run only.
-func (s *Server) Start(ctx context.Context, settings ...string) (err error) {
+// for this run only. Where somebody else has taken its port meanwhile, it gets another one.
+func (s *Server) Start(ctx context.Context, settings ...string) error {
+	err := s.start(ctx, settings)
+	for err != nil && strings.Contains(err.Error(), "Address already in use") {
+		port, failed := freePort()
+		if failed = errors.Join(failed, os.Truncate(s.LogFile, 0)); failed != nil {
+			return errors.Join(err, failed)
+		}
+		s.Port = port
+		err = s.start(ctx, settings)
+	}
+	return err
+}
+
+func (s *Server) start(ctx context.Context, settings []string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	log, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

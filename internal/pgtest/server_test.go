@@ -2,11 +2,14 @@ package pgtest_test
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/witchcityrope/database/internal/acquire"
 	"github.com/witchcityrope/database/internal/pgtest"
 )
 
@@ -33,4 +36,14 @@ func TestServer(t *testing.T) {
 	var n int
 	require.NoError(t, server.Connect(t).QueryRow(ctx, "SELECT n FROM kept").Scan(&n))
 	assert.Equal(t, 1, n)
+}
+
+func TestServerGetsAnotherPort(t *testing.T) {
+	server := pgtest.New(t, acquire.EmbeddedPostgresVersion)
+	taken, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", server.Port))
+	require.NoError(t, err)
+	defer taken.Close()
+	require.NoError(t, server.Start(t.Context()))
+	require.NotEqual(t, taken.Addr().(*net.TCPAddr).Port, server.Port)
+	require.NoError(t, server.Connect(t).Ping(t.Context()))
 }
