@@ -4,7 +4,7 @@
 STACK ?= dev
 WCRDB  = bin/wcrdb --stack $(STACK)
 
-.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz record-consequences record-credentials record-settings record-access
+.PHONY: up preview refresh down outputs doctor build test e2e cross bench lint golden fuzz record-consequences record-credentials record-operations record-settings record-access
 
 up: build
 	$(WCRDB) up $(ARGS)
@@ -38,15 +38,19 @@ test: build
 	$(MAKE) e2e
 
 e2e: build
-	$(GOTESTSUM) -timeout 70m -count=1 -run EndToEnd ./tests/e2e -e2e $(ARGS)
+	$(GOTESTSUM) -timeout 85m -count=1 -run EndToEnd ./tests/e2e -e2e $(ARGS)
 
 # What rotations and floods do to clients.
 record-credentials: build
-	go test ./tests/e2e -timeout 60m -count=1 -run 'EndToEnd(RotationUnderLoad|Flood)$$' -e2e -record-credentials $(CURDIR)/reports/credentials.md
+	go test ./tests/e2e -timeout 60m -count=1 -parallel 1 -run 'EndToEnd(RotationUnderLoad|Flood)$$' -e2e -record-credentials $(CURDIR)/reports/credentials.md
 
-# What preview foretells against what happens, over all areas of the configuration.
+# What backup, drill and restore of 1 GiB take, into reports/operations.md.
+record-operations: build
+	go test ./tests/e2e -timeout 60m -count=1 -run 'EndToEndLarge$$' -e2e -record-operations $(CURDIR)/reports/operations.md
+
+# What preview foretells against what happens, over all areas of the configuration; and what changes of settings do to sessions under load.
 record-consequences: build
-	go test ./tests/e2e -timeout 60m -count=1 -run EndToEndConsequences -e2e -record-consequences reports/consequences.md
+	go test ./tests/e2e -timeout 60m -count=1 -run 'EndToEnd(Consequences|SettingsUnderLoad)$$' -e2e -record-consequences reports/consequences.md
 
 # Pairs against docker compose; the figures go into README.md.
 ROUNDS ?= 5
@@ -61,10 +65,10 @@ lint:
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	go mod tidy -diff
 
-# The program builds for every platform that Pulumi and Docker run on.
+# The program builds for every platform that Pulumi and Docker run on, and its tests compile there.
 cross:
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
-		echo $$os/$$arch; GOOS=$$os GOARCH=$$arch go build ./cmd/wcrdb . ./provider || exit 1; done; done
+		echo $$os/$$arch; GOOS=$$os GOARCH=$$arch go build ./cmd/wcrdb . ./provider || exit 1; done; GOOS=$$os go vet ./... || exit 1; done
 
 golden:
 	go test ./tests -run Golden -update
@@ -73,11 +77,13 @@ fuzz:
 	go test ./config -run '^$$' -fuzz FuzzDecode -fuzztime 30s
 	go test ./internal/catalogue -run '^$$' -fuzz FuzzParse -fuzztime 30s
 	go test ./internal/postgres -run '^$$' -fuzz FuzzRenderHBA -fuzztime 30s
+	go test ./internal/migration -run '^$$' -fuzz FuzzSplit -fuzztime 30s
 
-# Random access, judged by the model and by servers of all major versions.
+# Random access, judged by the model and by servers of all major versions; then prod's, changed in every single way.
 GRAPHS ?= 120
 record-access:
 	go test ./internal/privileges/inspect -timeout 60m -count=1 -record $(GRAPHS)
+	go test ./tests/e2e -timeout 60m -count=1 -parallel 1 -run 'EndToEndAccess$$' -e2e -record-access $(CURDIR)/reports/access.md
 
 # The catalogue of settings against real servers of every major; what came of it goes into reports/settings.md.
 record-settings:

@@ -35,6 +35,9 @@ func (c *accessCheck) roles() []string {
 	for _, client := range c.stack.accessClients() {
 		roles = append(roles, client.roles...)
 	}
+	for _, login := range c.stack.declaredLogins() {
+		roles = append(roles, login.Name)
+	}
 	return roles
 }
 
@@ -43,6 +46,9 @@ func (c *accessCheck) roles() []string {
 func (c *accessCheck) databases() []string {
 	names := c.stack.Access.Names()
 	databases := append(c.roles(), "postgres", c.stack.Database.Name, names.Owner, names.ReadWrite, names.ReadOnlyGroup, "\x00any other")
+	for _, role := range c.stack.Access.Roles {
+		databases = append(databases, role.Name)
+	}
 	for _, rule := range c.rules {
 		databases = append(databases, rule.Databases...)
 	}
@@ -64,10 +70,8 @@ func (c *accessCheck) tried() {
 		for _, database := range c.databases() {
 			attempts = append(attempts, c.stack.hbaConnection(role, database))
 		}
-		if role == c.stack.Target.Username { // the others may not replicate
-			replication := c.stack.hbaConnection(role, "")
-			replication.Replication = true
-			attempts = append(attempts, replication)
+		if c.stack.replicates(role) {
+			attempts = append(attempts, c.replication(role))
 		}
 		for _, attempt := range attempts {
 			local := attempt
@@ -81,6 +85,13 @@ func (c *accessCheck) tried() {
 			}
 		}
 	}
+}
+
+// replication is an attempt to stream the write-ahead log.
+func (c *accessCheck) replication(role string) postgres.HBAConnection {
+	attempt := c.stack.hbaConnection(role, "")
+	attempt.Replication = true
+	return attempt
 }
 
 // try makes one attempt.
@@ -121,6 +132,9 @@ func (c *accessCheck) nobodyLockedOut() {
 			}
 		}
 	}
+	for _, login := range s.declaredLogins() {
+		c.someWayIn(login)
+	}
 	c.wayIn(s.Access.Names().Health, s.Database.Name, netip.MustParsePrefix("127.0.0.1/32"))
 	if host, err := s.hostAddress(); err == nil {
 		for _, database := range []string{"postgres", s.Database.Name} {
@@ -137,19 +151,10 @@ func (c *accessCheck) nobodyLockedOut() {
 
 // wayIn demands that a login gets in from somewhere in a place.
 func (c *accessCheck) wayIn(role, database string, place netip.Prefix) {
-	attempt := c.stack.hbaConnection(role, database)
-	blamed := -1
-	for _, address := range postgres.EdgesOfHBA(c.rules, place) {
-		if !place.Contains(address) {
-			continue
-		}
-		index, found := postgres.MatchHBA(c.rules, overTCP(attempt, address, c.stack.TLS.Enabled))
-		if found && c.rules[index].Admits() {
-			return
-		}
-		if found && blamed < 0 {
-			blamed = index
-		}
+	addresses := slices.DeleteFunc(postgres.EdgesOfHBA(c.rules, place), func(address netip.Addr) bool { return !place.Contains(address) })
+	admitted, blamed := c.admits(c.stack.hbaConnection(role, database), addresses)
+	if admitted {
+		return
 	}
 	if blamed < 0 {
 		c.faults.add("access", role, fmt.Sprintf("has no way in from %s to database %s", place, database), "add a rule to access.rules")
@@ -157,6 +162,36 @@ func (c *accessCheck) wayIn(role, database string, place netip.Prefix) {
 	}
 	c.fault(blamed, "shut", fmt.Sprintf("shuts %s out of database %s from %s, where it comes from", c.stack.describe(role), database, place),
 		"narrow it, or put a rule before it that lets it in")
+}
+
+// admits says whether an attempt gets in from one of the addresses, and else
+// which rule is the first that keeps it out, if one does.
+func (c *accessCheck) admits(attempt postgres.HBAConnection, addresses []netip.Addr) (admitted bool, blamed int) {
+	blamed = -1
+	for _, address := range addresses {
+		index, found := postgres.MatchHBA(c.rules, overTCP(attempt, address, c.stack.TLS.Enabled))
+		if found && c.rules[index].Admits() {
+			return true, index
+		}
+		if found && blamed < 0 {
+			blamed = index
+		}
+	}
+	return false, blamed
+}
+
+// someWayIn demands that a declared login gets into the database from somewhere,
+// or to the write-ahead log, if it may stream that: nobody knows where it comes from.
+func (c *accessCheck) someWayIn(login Role) {
+	addresses := postgres.EdgesOfHBA(c.rules)
+	admitted, blamed := c.admits(c.stack.hbaConnection(login.Name, c.stack.Database.Name), addresses)
+	if !admitted && login.Replication {
+		admitted, _ = c.admits(c.replication(login.Name), addresses)
+	}
+	if !admitted {
+		c.fault(blamed, "shut", fmt.Sprintf("shuts %s out of database %s, wherever it comes from", login.Name, c.stack.Database.Name),
+			"narrow it, or put a rule before it that lets it in")
+	}
 }
 
 // everyRuleDecides refuses rules that are without effect.

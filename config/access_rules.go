@@ -78,7 +78,9 @@ func (s *Stack) HBARules() []postgres.HBARule {
 	var anywhere []string
 	for _, client := range s.accessClients() {
 		databases := database
-		if client.name == "app" && s.Access.Application.CreateDatabases {
+		// Whoever clones databases for test runs uses them, and has migrations in them.
+		others := s.Access.Application.CreateDatabases && slices.Contains([]string{"app", "migrator"}, client.name)
+		if others {
 			databases = everything
 		}
 		switch {
@@ -86,16 +88,14 @@ func (s *Stack) HBARules() []postgres.HBARule {
 			for _, place := range s.placesOf(client) {
 				enter(databases, client.roles, place.String())
 			}
-		case client.name == "app":
+		case client.name == "app" || others:
 			enter(databases, client.roles, "all")
 		default:
 			anywhere = append(anywhere, client.roles...)
 		}
 	}
-	for _, role := range s.Access.Roles {
-		if role.Login && !s.Access.Names().Standard(s.Access.Names().Named(role.Name)[0]) {
-			anywhere = append(anywhere, role.Name)
-		}
+	for _, login := range s.declaredLogins() {
+		anywhere = append(anywhere, login.Name)
 	}
 	if len(anywhere) > 0 {
 		enter(database, anywhere, "all")
@@ -171,14 +171,53 @@ func (s *Stack) hostAddress() (netip.Prefix, error) {
 	return address.Prefix(address.BitLen())
 }
 
-// hbaConnection is somebody's attempt to log in.
+// hbaConnection is somebody's attempt to log in. Whoever is a member counts as
+// one, by way of others and without inheriting too.
 func (s *Stack) hbaConnection(role, database string) postgres.HBAConnection {
-	names := s.Access.Names()
-	groups := names.MemberOf(role)
-	if slices.Contains(groups, "pg_monitor") { // manual, section 22.5
-		groups = append(groups, "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables")
+	groups := s.memberships()
+	reached := slices.Clone(groups[role])
+	for next := 0; next < len(reached); next++ {
+		for _, group := range groups[reached[next]] {
+			if !slices.Contains(reached, group) {
+				reached = append(reached, group)
+			}
+		}
 	}
-	return postgres.HBAConnection{Role: role, MemberOf: groups, Database: database}
+	return postgres.HBAConnection{Role: role, MemberOf: reached, Database: database}
+}
+
+// memberships are what each role is directly a member of.
+func (s *Stack) memberships() map[string][]string {
+	names := s.Access.Names()
+	groups := map[string][]string{"pg_monitor": {"pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables"}} // manual, section 22.5
+	for _, client := range LoginNames {
+		for _, login := range names.Logins(client) {
+			groups[login] = names.MemberOf(login)
+		}
+	}
+	for _, role := range s.Access.Roles {
+		for _, name := range names.Named(role.Name) {
+			for _, membership := range role.MemberOf {
+				groups[name] = append(groups[name], names.Named(membership.Role)...)
+			}
+		}
+	}
+	return groups
+}
+
+// declaredLogins are those that the stack has beside its clients'.
+func (s *Stack) declaredLogins() []Role {
+	names := s.Access.Names()
+	return slices.DeleteFunc(slices.Clone(s.Access.Roles), func(role Role) bool {
+		return !role.Login || names.Standard(names.Named(role.Name)[0])
+	})
+}
+
+// replicates says whether a role may stream the write-ahead log.
+func (s *Stack) replicates(role string) bool {
+	return role == s.Target.Username || slices.ContainsFunc(s.Access.Roles, func(declared Role) bool {
+		return (declared.Replication || declared.Superuser) && slices.Contains(s.Access.Names().Named(declared.Name), role)
+	})
 }
 
 // overTCP is an attempt from an address, encrypted or not.

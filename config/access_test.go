@@ -46,6 +46,26 @@ func TestClientsComeFromWhereTheyMay(t *testing.T) {
 	}, lines(stack)[4:])
 }
 
+func TestRulesAboutDeclaredLogins(t *testing.T) {
+	for name, rules := range map[string]string{
+		"its own":              `{"type": "hostssl", "databases": ["witchcityrope"], "roles": ["partner"], "address": "10.1.0.0/16", "method": "reject"}`,
+		"its group's":          `{"type": "hostssl", "databases": ["all"], "roles": ["+auditors"], "address": "10.1.0.0/16", "method": "reject"}`,
+		"by way of others":     `{"type": "hostssl", "databases": ["all"], "roles": ["+everyone"], "address": "10.1.0.0/16", "method": "reject"}`,
+		"a client's group":     `{"type": "hostssl", "databases": ["witchcityrope"], "roles": ["+reporters"], "address": "10.1.0.0/16", "method": "reject"}`,
+		"from one place only":  `{"type": "hostssl", "databases": ["all"], "roles": ["partner"], "address": "10.1.0.0/16", "method": "scram-sha-256"}, {"type": "host", "databases": ["all"], "roles": ["partner"], "address": "all", "method": "reject"}`,
+		"replication":          `{"type": "hostssl", "databases": ["replication"], "roles": ["standby"], "address": "10.2.0.0/16", "method": "scram-sha-256"}`,
+		"nothing but that":     `{"type": "hostssl", "databases": ["replication"], "roles": ["standby"], "address": "10.2.0.0/16", "method": "scram-sha-256"}, {"type": "host", "databases": ["all"], "roles": ["standby"], "address": "all", "method": "reject"}`,
+		"a database of a role": `{"type": "hostssl", "databases": ["samerole"], "roles": ["partner"], "address": "10.1.0.0/16", "method": "scram-sha-256"}`,
+	} {
+		stack := configtest.Stack(t, "prod", map[string]string{"access": `{"rules": [` + rules + `], "roles": [
+			{"name": "everyone"}, {"name": "auditors", "memberOf": ["everyone"]}, {"name": "reporters"},
+			{"name": "partner", "login": true, "memberOf": [{"role": "auditors", "inherit": false}]},
+			{"name": "standby", "login": true, "replication": true}, {"name": "readonly", "memberOf": ["reporters"]}]}`})
+		assert.Equal(t, "hostssl witchcityrope witchcityrope_migrator_0,witchcityrope_migrator,witchcityrope_readonly,witchcityrope_monitor,witchcityrope_backup,partner,standby all scram-sha-256",
+			lines(stack)[len(lines(stack))-1], name)
+	}
+}
+
 // Random rules that a stack accepts keep what every stack promises, from any address.
 func TestAcceptedRulesKeepThePromises(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))

@@ -73,33 +73,58 @@ func (b Budget) arithmetic() string {
 // Budget adds up what the clients may hold.
 func (s *Stack) Budget() Budget {
 	number := func(name string) int { return int(s.effective(name).Number) }
+	holders := []Holder{{"app", s.Clients.App.Connections()}}
+	if jobs := s.Clients.Jobs.Connections(); jobs > 0 {
+		holders = append(holders, Holder{"jobs", jobs})
+	}
+	holders = append(holders,
+		Holder{"migrator", s.Clients.Migrator.Connections()},
+		Holder{"readonly", s.Clients.ReadOnly.Connections()},
+		Holder{"monitor", s.Clients.Monitor.Connections()},
+		Holder{"backup", s.Clients.Backup.Connections()},
+		Holder{"health", healthConnections},
+		Holder{"administrators", s.Clients.Reserve})
+	names := s.Access.Names()
+	for _, role := range s.Access.Roles {
+		if role.Login && role.ConnectionLimit > 0 && !names.Standard(names.Named(role.Name)[0]) {
+			holders = append(holders, Holder{role.Name, role.ConnectionLimit})
+		}
+	}
+	if s.floodsTwice() {
+		for _, holder := range holders {
+			switch holder.Client {
+			case "app", "jobs", "migrator":
+				holders = append(holders, Holder{holder.Client + "'s other login", holder.Connections})
+			}
+		}
+	}
 	return Budget{
 		MaxConnections:    number("max_connections"),
 		SuperuserReserved: number("superuser_reserved_connections"),
 		Reserved:          number("reserved_connections"), // 0 before PostgreSQL 16
-		Holders: []Holder{
-			{"app", s.Clients.App.Connections()},
-			{"migrator", s.Clients.Migrator.Connections()},
-			{"readonly", s.Clients.ReadOnly.Connections()},
-			{"monitor", s.Clients.Monitor.Connections()},
-			{"backup", s.Clients.Backup.Connections()},
-			{"health", healthConnections},
-			{"administrators", s.Clients.Reserve},
-		},
+		Holders:           holders,
 	}
 }
+
+// floodsTwice says whether clients with two logins could hold their share with
+// each, at the cost of those that must get in: nothing is reserved for these.
+func (s *Stack) floodsTwice() bool { return s.Target.Type == Container && !s.hasReserved() }
 
 func pools(s *Stack, faults *Faults) {
 	for _, client := range []struct {
 		name string
 		pool Pool
 	}{
-		{"app", s.Clients.App}, {"migrator", s.Clients.Migrator}, {"readonly", s.Clients.ReadOnly},
+		{"app", s.Clients.App}, {"jobs", s.Clients.Jobs}, {"migrator", s.Clients.Migrator}, {"readonly", s.Clients.ReadOnly},
 		{"monitor", s.Clients.Monitor}, {"backup", s.Clients.Backup},
 	} {
 		at := "clients." + client.name
 		inRange(faults, at+".replicas", client.pool.Replicas, 1, 10000)
-		inRange(faults, at+".maxPoolSize", client.pool.MaxPoolSize, 1, 10000)
+		least := 1
+		if client.name == "jobs" { // there may be none
+			least = 0
+		}
+		inRange(faults, at+".maxPoolSize", client.pool.MaxPoolSize, least, 10000)
 		inRange(faults, at+".minPoolSize", client.pool.MinPoolSize, 0, 10000)
 		inRange(faults, at+".connectionLifetime", client.pool.ConnectionLifetime, 0, 86400*365)
 		if client.pool.MinPoolSize > 0 && !client.pool.Pooling {
@@ -113,7 +138,8 @@ func pools(s *Stack, faults *Faults) {
 }
 
 // connectionBudget refuses pools that together could take every connection
-// and lock administrators out. An external server's limit is not known here.
+// and lock administrators out (manual, section 20.3.1: the slots that are left count for
+// superuser_reserved_connections and reserved_connections alone). An external server's limit is not known here.
 func connectionBudget(s *Stack, faults *Faults) {
 	budget := s.Budget()
 	if s.Target.Type == Container && budget.Planned() > budget.Available() {
@@ -155,7 +181,11 @@ func (s *Stack) reserve() {
 func (s *Stack) ConnectionLimit(role string) int {
 	names := s.Access.Names()
 	for _, holder := range s.Budget().Holders {
-		if slices.Contains(names.Logins(holder.Client), role) {
+		switch {
+		case !slices.Contains(names.Logins(holder.Client), role):
+		case holder.Client == "app":
+			return holder.Connections + s.Clients.Jobs.Connections() // they log in as it does
+		default:
 			return holder.Connections
 		}
 	}

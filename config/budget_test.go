@@ -31,6 +31,37 @@ func TestBudgetAddsUpWhatClientsMayHold(t *testing.T) {
 	}
 }
 
+// TestJobsAndDeclaredLoginsAreCounted, jobs as further sessions of the application's logins.
+func TestJobsAndDeclaredLoginsAreCounted(t *testing.T) {
+	stack := decoded(t, map[string]string{
+		"clients": `{"app": {"maxPoolSize": 10}, "jobs": {"replicas": 2, "maxPoolSize": 4}}`,
+		"access": `{"roles": [{"name": "auditors", "connectionLimit": 7}, {"name": "partner", "login": true, "connectionLimit": 6},
+			{"name": "vendor", "login": true, "password": "kept", "connectionLimit": 2}, {"name": "unlimited", "login": true},
+			{"name": "readonly", "memberOf": ["pg_monitor"]}]}`,
+	})
+	assert.Equal(t, []Holder{{"app", 10}, {"jobs", 8}, {"migrator", 5}, {"readonly", 5}, {"monitor", 3}, {"backup", 3}, {"health", 2}, {"administrators", 5}, {"partner", 6}, {"vendor", 2}},
+		stack.Budget().Holders)
+	names := stack.Access.Names()
+	for role, limit := range map[string]int{names.AppSlots[0]: 18, names.AppSlots[1]: 18, names.ReadOnly: 5, names.Monitor: 3} {
+		assert.Equal(t, limit, stack.ConnectionLimit(role), role)
+	}
+	assert.Equal(t, []Notice{{"access.roles[3].connectionLimit", "without one, login unlimited may take every connection that is not reserved, and leave none to the clients"}}, stack.Notices())
+}
+
+// TestBothLoginsAreCounted where nothing can be reserved for those who must get in.
+func TestBothLoginsAreCounted(t *testing.T) {
+	image := func(version string) string {
+		return `{"image": "postgres:` + version + `-alpine@sha256:` + strings.Repeat("0", 64) + `"}`
+	}
+	values := minimal()
+	values["server"], values["clients"], values["settings"] = image("15.10"), `{"app": {"maxPoolSize": 30}}`, `{"max_connections": 80}`
+	_, err := Decode(project, "dev", values)
+	assert.ErrorContains(t, err, "app 30 + migrator 5 + readonly 5 + monitor 3 + backup 3 + health 2 + administrators 5 + app's other login 30 + migrator's other login 5 = 88 of max_connections 80 - superuser_reserved_connections 3 = 77")
+	values["server"] = image("16.6")
+	_, err = Decode(project, "dev", values)
+	assert.NoError(t, err, "what is reserved is not theirs")
+}
+
 // TestConnectionsAreReserved for those who must get in whatever the
 // application does, where the server knows how.
 func TestConnectionsAreReserved(t *testing.T) {

@@ -50,7 +50,7 @@ type Role struct {
 	Login                  bool           `json:"login" doc:"may log in"`
 	Password               PasswordSource `json:"password" default:"derived" doc:"of a login: \"derived\" from the root secret, or \"kept\": whatever it has, which is not ours"`
 	MemberOf               []Membership   `json:"memberOf" doc:"roles that it is a member of; a name alone is one with the usual options"`
-	ConnectionLimit        int            `json:"connectionLimit" default:"-1" doc:"how many sessions it may have at once; -1: no limit of its own"`
+	ConnectionLimit        int            `json:"connectionLimit" default:"-1" doc:"how many sessions it may have at once; -1: no limit of its own, and of a client what clients gives it"`
 	ValidUntil             string         `json:"validUntil" doc:"when its password ends, as 2030-12-31 or 2030-12-31T12:00:00Z; never if empty"`
 	Inherit                bool           `json:"inherit" default:"true" doc:"has at once what the roles have that it will be a member of"`
 	CreateDatabase         bool           `json:"createDatabase" doc:"may create databases"`

@@ -71,7 +71,7 @@ func (n Names) Generation(role string) int {
 		}
 		return generation
 	}
-	return n.access.Generation
+	return n.access.GenerationOf(role) // a declared login
 }
 
 // Login is the role that a client logs in as.
@@ -87,12 +87,8 @@ func (n Names) Login(client string) (string, error) {
 
 // MemberOf are the roles that a role is made a member of.
 func (n Names) MemberOf(role string) []string {
-	group, is := map[string]string{
-		n.MigratorSlots[0]: n.Owner, n.MigratorSlots[1]: n.Owner, n.AppSlots[0]: n.ReadWrite, n.AppSlots[1]: n.ReadWrite,
-		n.ReadOnly: n.ReadOnlyGroup, n.Monitor: "pg_monitor", n.Backup: "pg_read_all_data",
+	return map[string][]string{
+		n.MigratorSlots[0]: {n.Owner}, n.MigratorSlots[1]: {n.Owner}, n.AppSlots[0]: {n.ReadWrite}, n.AppSlots[1]: {n.ReadWrite},
+		n.ReadOnly: {n.ReadOnlyGroup}, n.Monitor: {"pg_monitor"}, n.Backup: {"pg_read_all_data", "pg_read_all_settings"},
 	}[role]
-	if !is {
-		return nil
-	}
-	return []string{group}
 }

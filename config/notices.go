@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Notice is something to know about a configuration that is accepted.
 type Notice struct {
@@ -23,6 +26,7 @@ func (s *Stack) Notices() []Notice {
 	if s.Target.Type == External {
 		return notices
 	}
+	notices = append(notices, s.unlimited()...)
 	known := s.Catalogue().Libraries()
 	for _, library := range s.Preloaded() {
 		if !slices.Contains(known, library) {
@@ -34,6 +38,19 @@ func (s *Stack) Notices() []Notice {
 	}
 	if budget := s.Memory(); budget.Planned() > budget.Available {
 		notices = append(notices, Notice{"settings", "with all connections at work at once, the container's memory would not do: " + budget.Arithmetic()})
+	}
+	return notices
+}
+
+// unlimited are declared logins that the connection budget cannot count.
+func (s *Stack) unlimited() []Notice {
+	names := s.Access.Names()
+	var notices []Notice
+	for i, role := range s.Access.Roles {
+		if role.Login && role.ConnectionLimit < 0 && !names.Standard(names.Named(role.Name)[0]) {
+			notices = append(notices, Notice{fmt.Sprintf("access.roles[%d].connectionLimit", i),
+				"without one, login " + role.Name + " may take every connection that is not reserved, and leave none to the clients"})
+		}
 	}
 	return notices
 }

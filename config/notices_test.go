@@ -53,6 +53,18 @@ func TestMemoryIsAddedUp(t *testing.T) {
 	assert.Contains(t, stack.Notices()[0].Text, "43 connections × work_mem 64MiB × hash_mem_multiplier 2 = ")
 }
 
+// TestSessionsOfAClientTakeWhatIsTheirs: a login's settings win over the database's.
+func TestSessionsOfAClientTakeWhatIsTheirs(t *testing.T) {
+	stack := decoded(t, map[string]string{
+		"database": `{"name": "shop", "settings": {"work_mem": "8MB"}}`,
+		"access":   `{"settings": {"app": {"work_mem": "256MB"}, "migrator": {"maintenance_work_mem": "500MB"}}}`,
+	})
+	require.Len(t, stack.Notices(), 1)
+	arithmetic := stack.Memory().Arithmetic()
+	assert.Contains(t, arithmetic, " + maintenance_work_mem 500MiB + ")
+	assert.Contains(t, arithmetic, "20 connections × work_mem 256MiB × hash_mem_multiplier 2 + 23 connections × work_mem 8MiB × hash_mem_multiplier 2 = ")
+}
+
 func TestTmpfsCountsAgainstMemory(t *testing.T) {
 	stack := decoded(t, map[string]string{"storage": `{"type": "tmpfs", "size": "512MiB"}`})
 	assert.EqualValues(t, 1536<<20, stack.Memory().Available)

@@ -43,7 +43,55 @@ func declaredRoles(s *Stack, faults *Faults) {
 		}
 	}
 	memberCircle(s, faults)
+	settingsTwice(s, faults)
+	declaredLimits(s, faults)
 	reassignTo(s, faults)
+}
+
+// settingsTwice refuses settings of one login's sessions that are said in both places.
+func settingsTwice(s *Stack, faults *Faults) {
+	names := s.Access.Names()
+	for i, role := range s.Access.Roles {
+		for _, login := range s.Access.Settings.List() {
+			if !slices.ContainsFunc(names.Named(role.Name), func(name string) bool { return slices.Contains(names.Logins(login.Client), name) }) {
+				continue
+			}
+			for _, setting := range sortedKeys(role.Settings) {
+				if _, twice := login.Settings[setting]; twice {
+					faults.add(fmt.Sprintf("access.roles[%d].settings.%s", i, setting), role.Settings[setting],
+						fmt.Sprintf("is said of %s in access.settings.%s.%s, too", role.Name, login.Client, setting), "say it once")
+				}
+			}
+		}
+	}
+}
+
+// declaredLimits holds the limits of clients' logins to the budget: not below
+// what their pools open, and not beyond what the server has left.
+func declaredLimits(s *Stack, faults *Faults) {
+	budget := s.Budget()
+	fits := s.Target.Type == External || budget.Planned() <= budget.Available() // else the clients are told
+	for i, role := range s.Access.Roles {
+		if role.ConnectionLimit < 0 {
+			continue
+		}
+		at := fmt.Sprintf("access.roles[%d].connectionLimit", i)
+		for h, holder := range budget.Holders {
+			if !slices.ContainsFunc(s.Access.Names().Named(role.Name), func(name string) bool {
+				return slices.Contains(s.Access.Names().Logins(holder.Client), name)
+			}) {
+				continue
+			}
+			if role.ConnectionLimit < holder.Connections {
+				faults.add(at, role.ConnectionLimit, fmt.Sprintf("%s opens up to %d", holder.Client, holder.Connections), "raise it, shrink clients."+holder.Client+", or leave it out")
+				continue
+			}
+			budget.Holders[h].Connections = role.ConnectionLimit
+			if fits && s.Target.Type == Container && budget.Planned() > budget.Available() {
+				faults.add(at, role.ConnectionLimit, "the clients could take more connections than the server has: "+budget.arithmetic(), "lower it, or raise settings.max_connections")
+			}
+		}
+	}
 }
 
 func roleName(s *Stack, faults *Faults, at, name string) {
@@ -91,19 +139,7 @@ func members(s *Stack, faults *Faults, at string, role Role) {
 // memberCircle refuses roles that are, by way of others, members of themselves.
 func memberCircle(s *Stack, faults *Faults) {
 	names := s.Access.Names()
-	groups := map[string][]string{}
-	for _, client := range LoginNames {
-		for _, login := range names.Logins(client) {
-			groups[login] = names.MemberOf(login)
-		}
-	}
-	for _, role := range s.Access.Roles {
-		for _, name := range names.Named(role.Name) {
-			for _, membership := range role.MemberOf {
-				groups[name] = append(groups[name], names.Named(membership.Role)...)
-			}
-		}
-	}
+	groups := s.memberships()
 	for i, role := range s.Access.Roles {
 		start := names.Named(role.Name)[0]
 		reached := slices.Clone(groups[start])
@@ -129,13 +165,14 @@ func reassignTo(s *Stack, faults *Faults) {
 	}
 }
 
-// knownRole demands that a role is declared, or one of PostgreSQL's own.
+// knownRole demands that a role is declared, or one that every server has: the
+// superuser owns the schema public of a database made before PostgreSQL 15.
 func knownRole(s *Stack, faults *Faults, at, name string, everybody bool) {
 	if name == "" {
 		faults.add(at, nil, "names no role", "set it")
 		return
 	}
-	if name == Everybody && everybody || strings.HasPrefix(name, "pg_") {
+	if name == Everybody && everybody || strings.HasPrefix(name, "pg_") || name == s.Target.Username {
 		return
 	}
 	known := s.declaredNames()

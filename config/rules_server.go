@@ -16,7 +16,7 @@ func acrossSettings(s *Stack, faults *Faults) {
 		return
 	}
 	for _, rule := range []func(*Stack, *Faults){
-		memory, processes, walSizes, loggingCollector, minimalWAL, archiving, recoveryTargets, protocolVersions, hugePages,
+		memory, sharedMemory, processes, walSizes, loggingCollector, minimalWAL, archiving, recoveryTargets, protocolVersions, hugePages,
 	} {
 		rule(s, faults)
 	}
@@ -41,6 +41,12 @@ func (s *Stack) effective(name string) catalogue.Value {
 	return value
 }
 
+// SettingNumber is the number that a setting will be on the server.
+func (s *Stack) SettingNumber(name string) float64 { return s.effective(name).Number }
+
+// SettingWord is the value that a setting of words will have on the server, as the server spells it.
+func (s *Stack) SettingWord(name string) string { return s.effective(name).Text }
+
 // shown is a setting's value as the stack file has it; nothing where it is the default.
 func (s *Stack) shown(name string) any {
 	if value, given := s.Settings[name]; given {
@@ -49,21 +55,27 @@ func (s *Stack) shown(name string) any {
 	return nil
 }
 
-// processes are counted together (postinit.c, InitializeMaxBackends: "too many server processes configured").
-func processes(s *Stack, faults *Faults) {
-	const most = 1<<18 - 1
+// processes are those that are counted together (postinit.c, InitializeMaxBackends).
+func (s *Stack) processes() (terms []string, sum int) {
 	names := []string{"max_connections", "autovacuum_max_workers", "max_worker_processes", "max_wal_senders"}
 	if _, known := s.Catalogue().Lookup("autovacuum_worker_slots"); known { // since 18
 		names[1] = "autovacuum_worker_slots"
 	}
-	sum := 0
-	terms := make([]string, len(names))
-	for i, name := range names {
+	for _, name := range names {
 		number := int(s.effective(name).Number)
-		sum, terms[i] = sum+number, fmt.Sprintf("%s %d", name, number)
+		sum += number
+		terms = append(terms, fmt.Sprintf("%s %d", name, number))
 	}
-	if sum >= most {
-		faults.add("settings", nil, fmt.Sprintf("the server does not start with so many processes: %s = %d of %d", strings.Join(terms, " + "), sum, most), "lower them")
+	return terms, sum
+}
+
+// mostProcesses are those that the server can count.
+const mostProcesses = 1<<18 - 1
+
+// processes refuses more of them than that (postinit.c: "too many server processes configured").
+func processes(s *Stack, faults *Faults) {
+	if terms, sum := s.processes(); sum >= mostProcesses {
+		faults.add("settings", nil, fmt.Sprintf("the server does not start with so many processes: %s = %d of %d", strings.Join(terms, " + "), sum, mostProcesses), "lower them")
 	}
 }
 

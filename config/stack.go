@@ -11,6 +11,7 @@ import "fmt"
 // configuration key of the project.
 type Stack struct {
 	RootSecretFrom RootSecretSource `json:"rootSecretFrom" default:"config" doc:"where the root secret of all passwords comes from: \"config\" (secret key rootSecret) or \"local\" (made on first use, kept in .wcrdb/<stack>/root-secret, for stacks whose data may be lost)"`
+	Rank           Rank             `json:"rank" default:"0" doc:"how much the data has to be guarded, from 1 (throwaway) to 100 (production): data flows only downwards (wcrdb refresh-data), and what only suits throwaway data (wcrdb seed) is refused for production; 0: not said, taken for production"`
 	Target         Target           `json:"target" doc:"which server"`
 	Server         Server           `json:"server" doc:"the container"`
 	Storage        Storage          `json:"storage" doc:"where the data lives"`
@@ -19,7 +20,11 @@ type Stack struct {
 	Settings       Settings         `json:"settings" doc:"PostgreSQL settings by name (manual, chapter 20), e.g. work_mem: 16MB"`
 	Database       Database         `json:"database" doc:"the application's database; its name is required"`
 	Access         Access           `json:"access" doc:"roles and what they may do"`
+	Drill          Drill            `json:"drill" doc:"how often a backup has to be proven (wcrdb drill)"`
 	Clients        Clients          `json:"clients" doc:"what each client is handed"`
+	Backup         Backup           `json:"backup" doc:"the scheduled backup"`
+	Indexes        []Index          `json:"indexes" doc:"indexes beside those that migrations make; wcrdb indexes builds them"`
+	Health         Health           `json:"health" doc:"what wcrdb health calls healthy"`
 
 	// Project and Name are the Pulumi project and stack, not configuration.
 	Project string `json:"-"`
@@ -157,7 +162,7 @@ type Database struct {
 type Access struct {
 	Prefix            string              `json:"prefix" doc:"of all role names: <prefix>_owner, <prefix>_migrator, …; the database name if empty"`
 	Generation        int                 `json:"generation" default:"1" doc:"of all passwords; the next number rotates them"`
-	Generations       Generations         `json:"generations" doc:"of single passwords, added to access.generation: the next number rotates that one"`
+	Generations       Generations         `json:"generations" doc:"of single passwords, by login (app, migrator, readonly, monitor, backup, health, superuser, or a login of access.roles), added to access.generation: the next number rotates that one"`
 	Root              Root                `json:"root" doc:"the root secret that passwords come from"`
 	Application       Application         `json:"application" doc:"what the application may do beyond reading and writing"`
 	From              From                `json:"from" doc:"where each client may come from, and from nowhere else: internal (network.subnet), external (this host, through the published port), or ranges of addresses; everywhere if empty"`
@@ -206,13 +211,14 @@ type Assertion struct {
 // Application is what the application's logins may do beyond SELECT, INSERT, UPDATE and DELETE.
 type Application struct {
 	Truncate        bool `json:"truncate" doc:"TRUNCATE tables (Respawn needs it)"`
-	CreateDatabases bool `json:"createDatabases" doc:"create databases from a template, and connect to them"`
+	CreateDatabases bool `json:"createDatabases" doc:"create databases from a template, and connect to them, as the migration step then may"`
 }
 
 // Clients is what each client of the database is handed.
 type Clients struct {
 	RootCertificate string `json:"rootCertificate" default:"/etc/ssl/certs/witchcityrope-database-ca.crt" doc:"where inside the network clients find the CA: Root Certificate= of the internal Npgsql strings"`
 	App             Pool   `json:"app" doc:"the API" default:"{\"maxPoolSize\":20}"`
+	Jobs            Pool   `json:"jobs" doc:"background jobs, which log in as the API does and have a pool of their own; none without a maxPoolSize"`
 	Migrator        Pool   `json:"migrator" doc:"the migration step" default:"{\"maxPoolSize\":5}"`
 	ReadOnly        Pool   `json:"readonly" doc:"people and reports" default:"{\"maxPoolSize\":5}"`
 	Monitor         Pool   `json:"monitor" doc:"the exporter" default:"{\"maxPoolSize\":3}"`
@@ -243,6 +249,7 @@ func (s *Stack) complete() {
 	orElse(&s.Storage.Volume, s.Server.Name+"-data")
 	orElse(&s.Network.Name, s.Server.Name)
 	orElse(&s.Network.AdminName, s.Server.Name+"-admin")
+	orElse(&s.Backup.Volume, s.Server.Name+"-backups")
 	orElse(&s.Access.Prefix, s.Database.Name)
 	s.reserve()
 }

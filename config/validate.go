@@ -17,12 +17,13 @@ import (
 func (s *Stack) validate() Faults {
 	var faults Faults
 	for _, rule := range []func(*Stack, *Faults){
-		rootSecretSource, target, majorVersion, serverNames, serverResources, healthCheck, serverLog,
-		storage, network, networkNames, publish, tlsNames, tlsSubject, tlsValidity, tlsPolicy,
-		settingValues, externalSettings, readOnlySessions, searchPaths, durability, preload, libraryNames, acrossSettings,
+		rootSecretSource, rank, target, majorVersion, serverNames, serverResources, healthCheck, serverLog,
+		storage, drills, network, networkNames, publish, tlsNames, tlsSubject, tlsValidity, tlsPolicy,
+		settingValues, externalSettings, readOnlySessions, timeoutsForEverybody, searchPaths, durability, preload, libraryNames, acrossSettings,
 		databaseNames, schemaNames, extensionNames, generations, accessNames, applicationRights,
-		declaredRoles, declaredGrants, declaredDefaults,
+		declaredRoles, declaredGrants, declaredDefaults, declaredIndexes, backups,
 		accessFrom, accessRules, accessAssertions, pools, connectionBudget,
+		health,
 	} {
 		rule(s, &faults)
 	}
@@ -90,12 +91,7 @@ const leastMemory = 128 << 20
 
 func serverResources(s *Stack, faults *Faults) {
 	const mib = 1 << 20
-	// The docker provider reads some other fractions back rounded, and would
-	// then replace the container at every run.
-	if hundredths := math.Round(s.Server.CPUs * 100); s.Server.CPUs < 0.1 || s.Server.CPUs > 99 ||
-		math.Abs(s.Server.CPUs*100-hundredths) > 1e-9 || (int(hundredths)%10 != 0 && int(hundredths)%25 != 0) {
-		faults.add("server.cpus", s.Server.CPUs, "is not a number of CPUs", "use 0.1 to 99, in steps of 0.1 or 0.25")
-	}
+	cpus(faults, "server.cpus", s.Server.CPUs)
 	atLeast(faults, "server.memory", s.Server.Memory, leastMemory, "PostgreSQL does not run well with less")
 	atLeast(faults, "server.memoryReservation", s.Server.MemoryReservation, 6*mib, "Docker needs that much")
 	atLeast(faults, "server.sharedMemory", s.Server.SharedMemory, 64*mib, "it is Docker's default")
@@ -108,6 +104,15 @@ func serverResources(s *Stack, faults *Faults) {
 	oneOf(faults, "server.restart", s.Server.Restart, "no", "on-failure", "always", "unless-stopped")
 	between(faults, "server.stopTimeout", s.Server.StopTimeout, 10*time.Second, time.Hour)
 	between(faults, "server.readyTimeout", s.Server.ReadyTimeout, time.Second, time.Hour)
+}
+
+// cpus: the docker provider reads some other fractions back rounded, and would
+// then replace the container at every run.
+func cpus(faults *Faults, at string, value float64) {
+	if hundredths := math.Round(value * 100); value < 0.1 || value > 99 ||
+		math.Abs(value*100-hundredths) > 1e-9 || (int(hundredths)%10 != 0 && int(hundredths)%25 != 0) {
+		faults.add(at, value, "is not a number of CPUs", "use 0.1 to 99, in steps of 0.1 or 0.25")
+	}
 }
 
 func healthCheck(s *Stack, faults *Faults) {

@@ -136,7 +136,7 @@ func ruleMethod(faults *Faults, at string, rule AccessRule) {
 // together, by first match. It waits until each by itself is right.
 func accessAssertions(s *Stack, faults *Faults) {
 	var before Faults
-	for _, rule := range []func(*Stack, *Faults){target, network, publish, databaseNames, accessNames, accessFrom, accessRules, tlsPolicy} {
+	for _, rule := range []func(*Stack, *Faults){target, network, publish, databaseNames, accessNames, declaredRoles, accessFrom, accessRules, tlsPolicy} {
 		rule(s, &before)
 	}
 	if len(before) > 0 || s.Target.Type == External {

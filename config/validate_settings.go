@@ -28,6 +28,7 @@ var ours = map[string]string{
 	"ssl_cert_file":           "tls decides",
 	"ssl_key_file":            "tls decides",
 	"unix_socket_directories": "the image decides",
+	"unix_socket_group":       "the container decides",
 }
 
 // settingName is a name, or the name of an extension and one of its settings (manual, section 20.16).
@@ -62,6 +63,8 @@ func settingValues(s *Stack, faults *Faults) {
 			switch {
 			case is:
 				faults.add(at, value, "is not set here: "+reason, "leave it out")
+			case !settingName.MatchString(name) && s.knows(strings.ToLower(name)):
+				faults.add(at, value, "has upper-case letters", "write "+strings.ToLower(name)+", which is the same to PostgreSQL")
 			case !settingName.MatchString(name):
 				faults.add(at, value, "is not the name of a setting", "use lower-case letters, digits and underscores")
 			case strings.ContainsAny(string(value), "\x00\n\r"):
@@ -78,6 +81,12 @@ func settingValues(s *Stack, faults *Faults) {
 			}
 		}
 	}
+}
+
+// knows says whether the catalogue has a setting of that name.
+func (s *Stack) knows(name string) bool {
+	_, known := s.Catalogue().Lookup(name)
+	return known && settingName.MatchString(name)
 }
 
 // check asks the catalogue about one setting.
@@ -129,6 +138,29 @@ func readOnlySessions(s *Stack, faults *Faults) {
 	}
 }
 
+// shortestTimeout is the least that may end everybody's sessions and statements.
+const shortestTimeout = 1.0 // s
+
+// timeoutsForEverybody refuses what would shut out this program itself, and backups and migrations with it: a
+// number without a unit is so many milliseconds (manual, section 20.11.1, which advises against two of them
+// for the whole server, "because it would affect all sessions").
+func timeoutsForEverybody(s *Stack, faults *Faults) {
+	for _, place := range s.settingPlaces()[:2] {
+		for _, name := range []string{"idle_in_transaction_session_timeout", "idle_session_timeout", "statement_timeout", "transaction_timeout"} {
+			given, is := place.settings[name]
+			setting, known := s.Catalogue().Lookup(name)
+			if !is || !known {
+				continue
+			}
+			value, fault := setting.Parse(string(given))
+			if seconds, _ := value.Seconds(); fault == nil && seconds > 0 && seconds < shortestTimeout {
+				faults.add(place.path+name, given, "ends everybody's work after less than a second, this program's too (a number without a unit is so many milliseconds)",
+					"write a unit, such as 5min, or move it to access.settings")
+			}
+		}
+	}
+}
+
 // searchPaths refuses what a role's own search path cannot be.
 func searchPaths(s *Stack, faults *Faults) {
 	for _, login := range s.Access.Settings.List() {
@@ -167,19 +199,20 @@ func durability(s *Stack, faults *Faults) {
 // needsPreload are extensions that do nothing, or fail, unless their library is preloaded.
 var needsPreload = []string{"pg_stat_statements"}
 
+// preload refuses extensions whose library the server does not load (manual, section F.32: pg_stat_statements
+// "must be loaded by adding pg_stat_statements to shared_preload_libraries").
 func preload(s *Stack, faults *Faults) {
 	if s.Target.Type == External {
 		return // its libraries are not known here
 	}
-	libraries := s.Preloaded()
 	for i, extension := range s.Database.Extensions {
-		if slices.Contains(needsPreload, extension.Name) && !slices.Contains(libraries, extension.Name) {
+		if slices.Contains(needsPreload, extension.Name) && !s.preloads(extension.Name) {
 			faults.add(fmt.Sprintf("database.extensions[%d]", i), extension, "its library is not preloaded", "add it to settings.shared_preload_libraries")
 		}
 	}
 }
 
-// libraryNames refuses misspelt libraries: the server would not start.
+// libraryNames refuses misspelt libraries (manual, section 20.11.4: "the server will fail to start" if one is not found).
 func libraryNames(s *Stack, faults *Faults) {
 	for _, library := range s.Preloaded() {
 		if remedy := nearest(library, s.Catalogue().Libraries()); remedy != "" && !slices.Contains(s.Catalogue().Libraries(), library) {
@@ -191,6 +224,9 @@ func libraryNames(s *Stack, faults *Faults) {
 
 // Preloaded are the libraries of shared_preload_libraries.
 func (s *Stack) Preloaded() []string { return list(s.Settings["shared_preload_libraries"]) }
+
+// preloads says whether the server starts with a library.
+func (s *Stack) preloads(library string) bool { return slices.Contains(s.Preloaded(), library) }
 
 // list takes a list of plain names apart.
 func list(value Setting) []string {

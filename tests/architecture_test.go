@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/witchcityrope/database/config/configtest"
+	"github.com/witchcityrope/database/internal/agent"
 )
 
 const module = "github.com/witchcityrope/database"
@@ -26,7 +28,7 @@ var worlds = map[string]string{
 }
 
 // forTests are the folders that only tests import.
-var forTests = []string{"tests", "config/configtest", "internal/dockerengine/dockertest", "internal/pgtest"}
+var forTests = []string{"tests", "config/configtest", "internal/dockerengine/dockertest", "internal/pgtest", "internal/masking/maskingtest"}
 
 // room is a row of the table in ARCHITECTURE.md.
 type room struct{ imports, worlds []string }
@@ -163,4 +165,20 @@ func TestTheTableItselfPointsDownwards(t *testing.T) {
 			assert.Empty(t, room.worlds, name)
 		}
 	}
+}
+
+// TestTheAgentsSourcesAreAllOfThem: its version is a hash over them.
+func TestTheAgentsSourcesAreAllOfThem(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "./cmd/wcrdb-backup")
+	list.Dir = configtest.Root(t)
+	list.Env = append(os.Environ(), "GOOS=linux")
+	output, err := list.Output()
+	require.NoError(t, err)
+	var ours []string
+	for _, path := range strings.Fields(string(output)) {
+		if folder, inside := strings.CutPrefix(path, module+"/"); inside {
+			ours = append(ours, folder)
+		}
+	}
+	assert.ElementsMatch(t, agent.Sources, ours)
 }

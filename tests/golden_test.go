@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
-	"github.com/witchcityrope/database/components/access"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/password"
 	"github.com/witchcityrope/database/tests/program"
@@ -185,7 +184,7 @@ func derivedPasswords(t *testing.T, stack string) []string {
 	values := program.StackValues(t, stack)
 	decoded, err := config.Decode(program.Project, stack, values)
 	require.NoError(t, err)
-	names := access.NewNames(decoded.Access)
+	names := decoded.Access.Names()
 	roles := append(append(names.AppSlots[:], names.MigratorSlots[:]...), names.ReadOnly, names.Monitor, names.Backup, names.Health, "postgres")
 	var passwords []string
 	for _, role := range roles {
@@ -205,7 +204,7 @@ func TestNoSecretIsRegisteredInClear(t *testing.T) {
 			require.NoError(t, err)
 			assert.NotContains(t, string(shown), program.RootSecret)
 			assert.NotContains(t, string(shown), "SCRAM-SHA-256$", "a verifier in clear: %s", registration.Request.GetName())
-			assert.NotContains(t, string(shown), "privateKeyPem\":\"database", "a private key in clear: %s", registration.Request.GetName())
+			assert.NotContains(t, string(shown), program.PrivateKey, "a private key in clear: %s", registration.Request.GetName())
 			for _, secret := range derivedPasswords(t, stack) {
 				assert.NotContains(t, string(shown), secret, "%s: %s", stack, registration.Request.GetName())
 			}

@@ -64,12 +64,42 @@ func TestExampleTakesTheOutputs(t *testing.T) {
 	assert.Equal(t, "witchcityrope-database-dev", consumer.container["networksAdvanced"].ArrayValue()[0].ObjectValue()["name"].StringValue())
 }
 
+// documents are the pages for people, by path.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	pages, err := filepath.Glob(filepath.Join(configtest.Root(t), "docs", "*.md"))
+	require.NoError(t, err)
+	require.NotEmpty(t, pages)
+	found := map[string]string{}
+	for _, page := range append(pages, filepath.Join(configtest.Root(t), "README.md"), filepath.Join(configtest.Root(t), "ARCHITECTURE.md")) {
+		found[page] = document(t, strings.TrimPrefix(page, configtest.Root(t)))
+	}
+	return found
+}
+
+// anchors are those of a page's headings.
+func anchors(page string) (found []string) {
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(page, -1) {
+		kept := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		found = append(found, strings.ReplaceAll(kept, " ", "-"))
+	}
+	return found
+}
+
 func TestDocumentsLinkToWhatIsThere(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, name := range []string{"README.md", "ARCHITECTURE.md"} {
-		for _, found := range link.FindAllStringSubmatch(document(t, name), -1) {
-			_, err := os.Stat(filepath.Join(configtest.Root(t), filepath.FromSlash(found[1])))
-			assert.NoError(t, err, name)
+	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	pages := documents(t)
+	for path, page := range pages {
+		for _, found := range link.FindAllStringSubmatch(page, -1) {
+			target := path
+			if found[1] != "" {
+				target = filepath.Join(filepath.Dir(path), filepath.FromSlash(found[1]))
+			}
+			_, err := os.Stat(target)
+			assert.NoError(t, err, path)
+			if found[2] != "" {
+				assert.Contains(t, anchors(pages[target]), found[2], "%s: %s", path, found[0])
+			}
 		}
 	}
 }
@@ -83,8 +113,8 @@ func TestDocumentsNameTargetsThatAreThere(t *testing.T) {
 		}
 	}
 	used := regexp.MustCompile("(?m)(?:^|`)make ([a-z0-9-]+)")
-	for _, name := range []string{"README.md", "ARCHITECTURE.md"} {
-		for _, found := range used.FindAllStringSubmatch(document(t, name), -1) {
+	for name, page := range documents(t) {
+		for _, found := range used.FindAllStringSubmatch(page, -1) {
 			assert.True(t, targets[found[1]], "%s: make %s", name, found[1])
 		}
 	}

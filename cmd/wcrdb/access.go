@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -36,8 +35,8 @@ privileges, without SET ROLE. OWN is to alter and drop. --json has every role.`,
 			if err != nil {
 				return err
 			}
-			if markdown && given.json {
-				return status{errors.New("--json and --markdown: only one of them can be written to standard output"), exitUsage}
+			if err := given.only(markdown); err != nil {
+				return err
 			}
 			stack, _, err := op.Project.Config(given.stack)
 			if err != nil {

@@ -15,7 +15,8 @@ func newAccessImport(given *options) *cobra.Command {
 		Long: `Read the living database and print what the stack file has to say to leave it as it is.
 
 It prints the keys database and access whole, to be put into the stack file; an
-up then changes nothing of what they describe. --diff says instead what an up
+up then changes nothing of what they describe, but for what is noted at the top
+because a stack file cannot say it. --diff says instead what an up
 would take away with the stack file as it is. Nothing is changed either way.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -46,7 +47,11 @@ would take away with the stack file as it is. Nothing is changed either way.`,
 			for _, note := range found.Notes {
 				screen.Print("# %s\n", note)
 			}
-			if found.Empty() {
+			switch {
+			case found.Empty() && len(found.Notes) > 0:
+				screen.Print("# stack %s: the stack file describes all but that\n", given.stack)
+				return nil
+			case found.Empty():
 				screen.Print("# stack %s: the stack file describes all of it\n", given.stack)
 				return nil
 			}

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func newDown(given *options) *cobra.Command {
@@ -31,7 +26,7 @@ with protected data asks before anything is deleted; --yes answers it.`,
 				return err
 			}
 			if stack.Storage.Protect && !yes {
-				if err := confirm(fmt.Sprintf("This stops the database of stack %s; its data in %s stays.", given.stack, stack.Storage.Volume), given.stack); err != nil {
+				if err := confirm(command.Context(), fmt.Sprintf("This stops the database of stack %s; its data in %s stays.", given.stack, stack.Storage.Volume), given.stack); err != nil {
 					return err
 				}
 			}
@@ -53,20 +48,4 @@ with protected data asks before anything is deleted; --yes answers it.`,
 	}
 	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return command
-}
-
-// confirm asks for the stack's name, where there is somebody to ask.
-func confirm(question, answer string) error {
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return status{errors.New(question + " Nobody is there to confirm it: pass --yes"), exitUsage}
-	}
-	fmt.Fprintf(os.Stderr, "%s Type %q to go on: ", question, answer)
-	typed, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("confirmation: %w", err)
-	}
-	if strings.TrimSpace(typed) != answer {
-		return errors.New("not confirmed; nothing was changed")
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -66,12 +67,25 @@ type answers struct {
 
 // approver shows what an up means, and asks where sessions end or data is lost.
 type approver struct {
+	ctx context.Context // of the command: an interrupted question is not waited for
 	answers
 	stack  string
 	quiet  bool // only machines look at standard output
 	screen *console.Console
-	// pause stops whatever else is shown, while somebody is asked.
-	pause func() (resume func())
+	title  string
+	stop   func() // ends what is shown of the run
+}
+
+// newApprover begins to show a run.
+func newApprover(ctx context.Context, given *options, screen *console.Console, verb string, said answers) *approver {
+	title := verb + " " + given.stack
+	return &approver{ctx: ctx, answers: said, stack: given.stack, quiet: given.json, screen: screen, title: title, stop: screen.Start(title)}
+}
+
+// pause stops what is shown, while somebody is asked.
+func (a *approver) pause() (resume func()) {
+	a.stop()
+	return func() { a.stop = a.screen.Start(a.title) }
 }
 
 // approve is an operation's Approve. One answer counts for the whole run.
@@ -105,7 +119,7 @@ func (a *approver) ask(forecast consequence.Forecast, asked []consequence.Effect
 		return fmt.Errorf("stack %s: this interrupts everybody who uses the database, and nobody is there to confirm it; nothing was changed:\n%s\nTo go on: wcrdb up -s %[1]s --yes",
 			a.stack, reasons(asked))
 	}
-	return goOn(forecast.Summary() + ".")
+	return goOn(a.ctx, forecast.Summary()+".")
 }
 
 // reasons lists effects, one on a line.

@@ -40,10 +40,8 @@ func TestAnswersDecide(t *testing.T) {
 		"allowed, and interrupts": {answers{allow: []string{"data loss"}}, forecast(consequence.DataLoss, consequence.Restart), "--yes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			approver := &approver{
-				answers: row.said, stack: "prod", quiet: true, screen: console.New(io.Discard, true),
-				pause: func() func() { return func() {} },
-			}
+			approver := newApprover(t.Context(), &options{stack: "prod", json: true}, console.New(io.Discard, true), "up", row.said)
+			defer func() { approver.stop() }()
 			err := approver.approve(row.forecast)
 			if row.refused == "" {
 				assert.NoError(t, err)

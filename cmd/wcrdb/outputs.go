@@ -66,7 +66,7 @@ func showUserlist(ctx context.Context, op *operation.Operation, asJSON bool) err
 		return writeJSON(list)
 	}
 	for _, pooled := range list {
-		fmt.Printf("%q %q\n", pooled.Login, pooled.Verifier)
+		fmt.Printf("\"%s\" \"%s\"\n", strings.ReplaceAll(pooled.Login, `"`, `""`), pooled.Verifier)
 	}
 	return nil
 }

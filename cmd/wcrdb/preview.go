@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -27,8 +26,8 @@ replaced (its data kept), or data loss.`,
 				return err
 			}
 			op.Watch = nil // the table says it all
-			if markdown && given.json {
-				return status{errors.New("--json and --markdown: only one of them can be written to standard output"), exitUsage}
+			if err := given.only(markdown); err != nil {
+				return err
 			}
 			if markdown {
 				op.Report = func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

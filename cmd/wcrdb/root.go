@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -48,6 +49,13 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return status{err, exitUsage} })
 	root.AddCommand(
 		newUp(given), newPreview(given), newRefresh(given), newDown(given), newOutputs(given), newDoctor(given), newSetup(given), newInit(given), newRotate(given), newAccess(given),
+		newMigrate(given), newMigrations(given), newSeed(given), newRefreshData(given),
+		newBackup(given), newBackups(given),
+		newReport(given),
+		newIndexes(given),
+		newHealth(given),
+		newRestore(given), newDatabases(given), newDrill(given), newDrills(given),
+		newTestDatabase(given),
 	)
 	for _, command := range root.Commands() {
 		command.Args = usage(command.Args)
@@ -84,8 +92,16 @@ func (o *options) begin() (*operation.Operation, *console.Console, error) {
 		Project: project, Stack: o.stack,
 		Plugins: operation.PluginChoice(o.plugins), StandInsAllowed: o.standIns, InstallDocker: true,
 		Program: program, Provider: pgserver.New, ProviderName: pgserver.Name,
-		Access: access.NewModel, Report: screen.Report, Watch: screen.Event,
+		Access: access.NewModel, Connect: connect, Report: screen.Report, Watch: screen.Event,
 	}, screen, nil
+}
+
+// only refuses to write two things to standard output.
+func (o *options) only(markdown bool) error {
+	if markdown && o.json {
+		return status{errors.New("--json and --markdown: only one of them can be written to standard output"), exitUsage}
+	}
+	return nil
 }
 
 // program is the Pulumi program, run inline.
@@ -99,6 +115,15 @@ func writeJSON(result any) error {
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(result)
+}
+
+// partly writes, for machines, what a command that failed has found or done so
+// far, where it has begun, and returns why it failed.
+func partly(given *options, begun bool, result any, failure error) error {
+	if given.json && begun {
+		failure = errors.Join(failure, writeJSON(result))
+	}
+	return failure
 }
 
 // describe says in one line what changed.

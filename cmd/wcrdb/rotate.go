@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/consequence"
+	"github.com/witchcityrope/database/internal/operation"
 )
 
 func newRotate(given *options) *cobra.Command {
@@ -20,8 +16,9 @@ func newRotate(given *options) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "rotate [login]",
 		Short: "Change passwords: all, one login's, or all together with the root secret (root)",
-		Long: `Change passwords: all, one login's (` + joined(config.LoginNames) + `),
-or all together with the root secret that they are derived from (root).
+		Long: `Change passwords: all, one login's (` + joined(config.LoginNames) + `,
+or a login of access.roles), or all together with the root secret that they are
+derived from (root).
 
 It raises a number in the stack file, shows what that changes, asks, and brings
 the stack up; commit the stack file afterwards. Killed in between, wcrdb up
@@ -41,31 +38,31 @@ previous root secret out of the stack file.`,
 			if len(args) == 1 {
 				login = args[0]
 			}
-			if known := append([]string{"", "root"}, config.LoginNames...); !slices.Contains(known, login) {
-				return status{fmt.Errorf("no login %s: known are %s, and root for the root secret", login, joined(config.LoginNames)), exitUsage}
-			}
 			op, screen, err := given.begin()
 			if err != nil {
 				return err
 			}
-			stop := screen.Start("rotate " + given.stack)
-			approver := &approver{answers: answers{yes: yes}, stack: given.stack, quiet: given.json, screen: screen, pause: func() func() {
-				stop()
-				return func() { stop = screen.Start("rotate " + given.stack) }
-			}}
+			logins, err := op.Logins()
+			if err != nil {
+				return err
+			}
+			if login != "" && login != operation.RootSecret && !slices.Contains(logins, login) {
+				return status{fmt.Errorf("no login %s: known are %s, and %s for the root secret", login, joined(logins), operation.RootSecret), exitUsage}
+			}
+			approver := newApprover(command.Context(), given, screen, "rotate", answers{yes: yes})
 			op.Approve = func(forecast consequence.Forecast) error {
 				if err := approver.approve(forecast); err != nil || approver.yes {
 					return err
 				}
 				resume := approver.pause()
 				defer resume()
-				err := goOn("This changes passwords.")
+				err := goOn(command.Context(), "This changes passwords.")
 				approver.yes = err == nil
 				return err
 			}
 			op.ReuseSlots, op.EndSessions = force, terminate
 			report, err := op.Rotate(command.Context(), login)
-			stop()
+			approver.stop()
 			if err != nil {
 				return err
 			}
@@ -81,21 +78,4 @@ previous root secret out of the stack file.`,
 	command.Flags().BoolVar(&force, "force", false, "reuse a login though it has sessions: they live until they end, and cannot log in again")
 	command.Flags().BoolVar(&terminate, "terminate", false, "reuse a login though it has sessions, and end those")
 	return command
-}
-
-// goOn asks for a yes, where there is somebody to ask.
-func goOn(question string) error {
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return status{errors.New(question + " Nobody is there to confirm it: pass --yes; nothing was changed"), exitUsage}
-	}
-	fmt.Fprintf(os.Stderr, "%s Go on? [y/N] ", question)
-	typed, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("confirmation: %w", err)
-	}
-	switch strings.ToLower(strings.TrimSpace(typed)) {
-	case "y", "yes":
-		return nil
-	}
-	return errors.New("not confirmed; nothing was changed")
 }

@@ -26,15 +26,11 @@ nobody can explain, are refused unless --allow names the resource.`,
 			if err != nil {
 				return err
 			}
-			stop := screen.Start("up " + given.stack)
-			approver := &approver{answers: said, stack: given.stack, quiet: given.json, screen: screen, pause: func() func() {
-				stop()
-				return func() { stop = screen.Start("up " + given.stack) }
-			}}
+			approver := newApprover(command.Context(), given, screen, "up", said)
 			op.Approve = approver.approve
 			op.ReuseSlots, op.EndSessions = said.force, said.terminate
 			report, err := op.Up(command.Context())
-			stop()
+			approver.stop()
 			if err != nil {
 				return err
 			}

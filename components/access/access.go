@@ -11,20 +11,26 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/witchcityrope/database/components/pgserver"
+	"github.com/witchcityrope/database/config"
 )
 
 // Args are what the declared roles are made in.
 type Args struct {
 	PostgreSQL pulumi.ProviderResource
 	PgServer   pulumi.ProviderResource
-	// Ready are the resources after which the server accepts logins.
-	Ready []pulumi.Resource
+	// Superuser are the resources after which PgServer can come in, Ready those
+	// after which PostgreSQL can, too.
+	Superuser, Ready []pulumi.Resource
 	// Each applies to every resource that lives in the database.
 	Each []pulumi.ResourceOption
 }
 
 // Access is the declared access to one database.
-type Access struct{ pulumi.ResourceState }
+type Access struct {
+	pulumi.ResourceState
+	// Ready are the resources after which every login may do what it may.
+	Ready []pulumi.Resource
+}
 
 // New registers the plan in stages. Within a stage, what changes the same row
 // of a catalogue is chained, because PostgreSQL answers concurrent changes of
@@ -34,10 +40,10 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 	if err := ctx.RegisterComponentResource("database:access:Access", name, access, opts...); err != nil {
 		return nil, err
 	}
-	staged := &stages{ctx: ctx, parent: access, args: args, before: args.Ready, roles: map[string]pulumi.Resource{}}
+	staged := &stages{ctx: ctx, parent: access, args: args, before: args.Superuser, aside: map[string]pulumi.Resource{}, roles: map[string]pulumi.Resource{}}
 	for _, stage := range [][]func(*stages, string, Plan) error{
-		{registerDatabase}, {registerSetAside}, {registerRoles}, {registerPutBack},
-		{registerSchemas, registerSessionDefaults, registerMembershipOptions}, {registerExtensions}, {registerPrivileges}, {registerObjectGrants},
+		{registerDatabase, registerSetAside, logins}, {registerRoles}, {registerPutBack},
+		{registerSchemas, registerSessionDefaults, registerMembershipOptions, registerDatabaseGrants}, {registerExtensions, registerOwnedGrants}, {registerPrivileges}, {registerObjectGrants},
 	} {
 		for _, register := range stage {
 			if err := register(staged, name, plan); err != nil {
@@ -46,6 +52,7 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 		}
 		staged.next()
 	}
+	access.Ready = staged.before
 	return access, ctx.RegisterResourceOutputs(access, pulumi.Map{})
 }
 
@@ -57,6 +64,7 @@ type stages struct {
 
 	before []pulumi.Resource          // the ends of the stage before
 	chains map[string]pulumi.Resource // the ends of this stage's chains so far
+	aside  map[string]pulumi.Resource // the ends of chains that no later stage waits for
 	roles  map[string]pulumi.Resource
 }
 
@@ -76,6 +84,8 @@ func (s *stages) next() {
 func (s *stages) options(row string, provider pulumi.ProviderResource, more ...pulumi.ResourceOption) []pulumi.ResourceOption {
 	after := s.before
 	if last, started := s.chains[row]; started {
+		after = []pulumi.Resource{last}
+	} else if last, started := s.aside[row]; started {
 		after = []pulumi.Resource{last}
 	}
 	options := []pulumi.ResourceOption{pulumi.Parent(s.parent), pulumi.Provider(provider), pulumi.DependsOn(after)}
@@ -112,6 +122,16 @@ func registerDatabase(s *stages, name string, plan Plan) error {
 	resource, err := pgserver.NewDatabase(s.ctx, name+"-database",
 		&pgserver.DatabaseArgs{Name: pulumi.String(plan.Database)}, s.options(row, s.args.PgServer)...)
 	return s.add(row, resource, err)
+}
+
+// logins makes what follows wait until everybody can come in as planned.
+func logins(s *stages, _ string, _ Plan) error {
+	for i, ready := range s.args.Ready {
+		if err := s.add(fmt.Sprintf("logins %d", i), ready, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func adoption(plan Plan) *pgserver.AdoptionArgs {
@@ -216,24 +236,29 @@ func registerExtensions(s *stages, name string, plan Plan) error {
 	return nil
 }
 
-// registerPrivileges registers grants, chained by what they are grants on, and
-// default privileges, chained by the type of object.
+// registerDatabaseGrants registers who may connect, chained by database: nothing
+// else waits for it.
+func registerDatabaseGrants(s *stages, name string, plan Plan) error {
+	for _, grant := range plan.Grants {
+		if grant.Schema == "" {
+			row, resource, err := s.grant(name, plan, grant)
+			if err != nil {
+				return fmt.Errorf("%s: %w", row, err)
+			}
+			s.aside[row] = resource
+		}
+	}
+	return nil
+}
+
+// registerPrivileges registers grants on what is in schemas, chained by what they
+// are grants on, and default privileges, chained by the type of object.
 func registerPrivileges(s *stages, name string, plan Plan) error {
 	for _, grant := range plan.Grants {
-		object := cmp.Or(grant.Schema, grant.Database)
-		row := grant.ObjectType + " " + object
-		args := &postgresql.GrantArgs{
-			Database: pulumi.String(grant.Database), Role: pulumi.String(grant.Role),
-			ObjectType: pulumi.String(grant.ObjectType), Privileges: pulumi.ToStringArray(grant.Privileges),
+		if grant.Schema == "" {
+			continue
 		}
-		if grant.Schema != "" {
-			args.Schema = pulumi.String(grant.Schema)
-		}
-		if grant.GrantOption {
-			args.WithGrantOption = pulumi.Bool(true)
-		}
-		resource, err := postgresql.NewGrant(s.ctx, strings.Join([]string{name, "grant", grant.ObjectType, grant.Role, object}, "-"),
-			args, s.options(row, s.args.PostgreSQL, s.of(grant.Role))...)
+		row, resource, err := s.grant(name, plan, grant)
 		if err := s.add(row, resource, err); err != nil {
 			return err
 		}
@@ -241,6 +266,9 @@ func registerPrivileges(s *stages, name string, plan Plan) error {
 	// Made anew before the old ones are deleted, they would be deleted with them.
 	replaced := pulumi.DeleteBeforeReplace(true)
 	for _, privileges := range plan.DefaultPrivileges {
+		if privileges.byOwnedGrant() {
+			continue
+		}
 		row := "default privileges on " + privileges.ObjectType
 		args := &postgresql.DefaultPrivilegesArgs{
 			Database: pulumi.String(plan.Database), Role: pulumi.String(privileges.Role), Owner: pulumi.String(privileges.Owner),
@@ -258,4 +286,37 @@ func registerPrivileges(s *stages, name string, plan Plan) error {
 		}
 	}
 	return nil
+}
+
+// grant registers a grant at the end of its chain.
+func (s *stages) grant(name string, plan Plan, grant Grant) (row string, resource pulumi.Resource, err error) {
+	object := cmp.Or(grant.Schema, grant.Database)
+	row = grant.ObjectType + " " + object
+	name = strings.Join([]string{name, "grant", grant.ObjectType, grant.Role, object}, "-")
+	if grant.unread() {
+		// From the declared database: whoever is in template1 is in the way of CREATE DATABASE.
+		resource, err = pgserver.NewObjectGrant(s.ctx, name, &pgserver.ObjectGrantArgs{
+			Database: pulumi.String(plan.Database), Role: pulumi.String(grant.Role), Class: pulumi.String(grant.ObjectType),
+			Object: pulumi.String(object), Privileges: pulumi.ToStringArray(grant.Privileges),
+		}, s.options(row, s.args.PgServer)...)
+		return row, resource, err
+	}
+	args := &postgresql.GrantArgs{
+		Database: pulumi.String(grant.Database), Role: pulumi.String(grant.Role),
+		ObjectType: pulumi.String(grant.ObjectType), Privileges: pulumi.ToStringArray(grant.Privileges),
+	}
+	if grant.Schema != "" {
+		args.Schema = pulumi.String(grant.Schema)
+	}
+	if grant.GrantOption {
+		args.WithGrantOption = pulumi.Bool(true)
+	}
+	resource, err = postgresql.NewGrant(s.ctx, name, args, s.options(row, s.args.PostgreSQL, s.of(grant.Role))...)
+	return row, resource, err
+}
+
+// unread says whether the grant is one that postgresql:Grant does not read: what
+// everybody may do with a schema or a database.
+func (g Grant) unread() bool {
+	return g.Role == public && (g.ObjectType == config.OnSchema || g.ObjectType == config.OnDatabase)
 }

@@ -44,14 +44,21 @@ func (p Plan) overruled(grant config.Grant, role string) (config.Fault, bool) {
 	if grant.Whole() || !slices.Contains([]string{config.OnTable, config.OnSequence, config.OnFunction}, class) {
 		return config.Fault{}, false
 	}
-	all := slices.ContainsFunc(p.Grants, func(g Grant) bool {
+	all := slices.IndexFunc(p.Grants, func(g Grant) bool {
 		return g.Role == role && g.ObjectType == class && g.Schema == grant.Schema
 	})
+	if all < 0 {
+		return config.Fault{}, false
+	}
+	remedy := "grant on all only what it has of each, and the rest on single ones to another role, of which this one is a member"
+	if slices.ContainsFunc(grant.Privileges, func(privilege string) bool { return !slices.Contains(p.Grants[all].Privileges, privilege) }) {
+		remedy = "grant to another role, and make this one a member of it"
+	}
 	return config.Fault{
 		Value:  strings.Join(grant.Objects, ", "),
 		Reason: fmt.Sprintf("%s has a grant on all objects of class %s in schema %s, which decides about these too", role, class, grant.Schema),
-		Remedy: "grant to another role, and make this one a member of it",
-	}, all
+		Remedy: remedy,
+	}, true
 }
 
 // outgrown says of a grant on all objects of a schema that objects which are created

@@ -33,7 +33,7 @@ func CheckContract(stack *config.Stack) error {
 			continue
 		}
 		for _, role := range roles {
-			broken := model.Check(privileges.Assertion{Role: role, Verb: privileges.Privilege(assertion.Verb), On: assertion.On, Allowed: assertion.Allowed})
+			broken := model.Check(asserted(role, assertion))
 			for _, cell := range broken {
 				text := fmt.Sprintf("%s %s on %s", role, assertion.Verb, cell.Object)
 				if assertion.Allowed {
@@ -48,6 +48,11 @@ func CheckContract(stack *config.Stack) error {
 		return faults
 	}
 	return nil
+}
+
+// asserted is an assertion about one role.
+func asserted(role string, assertion config.Assertion) privileges.Assertion {
+	return privileges.Assertion{Role: role, Verb: privileges.Privilege(assertion.Verb), On: assertion.On, Allowed: assertion.Allowed}
 }
 
 // contractRoles are the roles of a client, or the one of the name; everybody is

@@ -9,7 +9,7 @@ import (
 
 // declare adds what the long form says: roles, or more about those that every
 // stack has; grants and default privileges, in the place of those about the same.
-func (p *Plan) declare(stack *config.Stack, names Names, verifier func(role string) string) {
+func (p *Plan) declare(stack *config.Stack, names config.Names, verifier func(role string) string) {
 	for _, declared := range stack.Access.Roles {
 		for _, name := range names.Named(declared.Name) {
 			p.declareRole(stack, name, declared, names, verifier)
@@ -33,17 +33,20 @@ func (p *Plan) declare(stack *config.Stack, names Names, verifier func(role stri
 	}
 }
 
-func (p *Plan) declareRole(stack *config.Stack, name string, declared config.Role, names Names, verifier func(role string) string) {
+func (p *Plan) declareRole(stack *config.Stack, name string, declared config.Role, names config.Names, verifier func(role string) string) {
 	at := slices.IndexFunc(p.Roles, func(role Role) bool { return role.Name == name })
 	if at < 0 {
 		at = len(p.Roles)
-		p.Roles = append(p.Roles, Role{Name: name, Login: declared.Login})
+		p.Roles = append(p.Roles, Role{Name: name, Login: declared.Login, ConnectionLimit: -1})
 		if declared.Login && declared.Password == config.DerivedPassword {
 			p.Roles[at].Verifier = verifier(name)
 		}
 	}
 	role := &p.Roles[at]
-	role.ConnectionLimit, role.ValidUntil, role.NoInherit = declared.ConnectionLimit, declared.Validity(), !declared.Inherit
+	if declared.ConnectionLimit >= 0 { // else what the budget gives, or none
+		role.ConnectionLimit = declared.ConnectionLimit
+	}
+	role.ValidUntil, role.NoInherit = declared.Validity(), !declared.Inherit
 	role.CreateDatabase = role.CreateDatabase || declared.CreateDatabase
 	role.CreateRole, role.Superuser = declared.CreateRole, declared.Superuser
 	role.Replication, role.BypassRowLevelSecurity = declared.Replication, declared.BypassRowLevelSecurity
@@ -145,10 +148,9 @@ func (p *Plan) setObjectGrant(role, object string, grant config.Grant) {
 		at = len(p.ObjectGrants)
 		p.ObjectGrants = append(p.ObjectGrants, ObjectGrant{Role: role, Class: class, Schema: grant.Schema, Object: object})
 	}
-	p.ObjectGrants[at].GrantOption = grant.GrantOption
 	made := &p.ObjectGrants[at]
 	if grant.On != config.OnColumn {
-		made.Privileges = sorted(grant.Privileges)
+		made.Privileges, made.GrantOption = sorted(grant.Privileges), grant.GrantOption
 		return
 	}
 	if made.Columns == nil {
@@ -156,6 +158,9 @@ func (p *Plan) setObjectGrant(role, object string, grant config.Grant) {
 	}
 	for _, column := range grant.Columns {
 		made.Columns[column] = sorted(grant.Privileges)
+		if grant.GrantOption {
+			made.GrantableColumns = sorted(append(made.GrantableColumns, column))
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ func TestDeclaredRoles(t *testing.T) {
 			"validUntil": "2030-12-31", "settings": {"statement_timeout": "30s", "work_mem": "64MB"}},
 		{"name": "auditors", "memberOf": ["pg_read_all_stats"], "inherit": false},
 		{"name": "partner", "login": true, "password": "kept", "createDatabase": true},
-		{"name": "app", "connectionLimit": 40, "memberOf": [{"role": "auditors", "set": false}]},
+		{"name": "app", "connectionLimit": 60, "memberOf": [{"role": "auditors", "set": false}]},
 		{"name": "owner", "bypassRowLevelSecurity": true}
 	]}`)
 	report := plan.role(t, "report")
@@ -54,7 +54,7 @@ func TestDeclaredRoles(t *testing.T) {
 	assert.True(t, partner.CreateDatabase && partner.Login)
 	for _, slot := range []string{"shop_app_0", "shop_app_1"} {
 		app := plan.role(t, slot)
-		assert.Equal(t, 40, app.ConnectionLimit)
+		assert.Equal(t, 60, app.ConnectionLimit)
 		assert.Equal(t, []string{"shop_rw", "auditors"}, app.MemberOf)
 		assert.Equal(t, []config.Membership{{Role: "auditors", Inherit: true}}, app.Memberships)
 	}
@@ -62,12 +62,24 @@ func TestDeclaredRoles(t *testing.T) {
 	assert.NotEqual(t, report.fingerprint(), partner.fingerprint())
 }
 
+// TestLimitsOfClientsStay where nothing else is said of their logins.
+func TestLimitsOfClientsStay(t *testing.T) {
+	plan := declaring(t, `{"prefix": "shop", "roles": [{"name": "app", "memberOf": ["pg_signal_backend"]}, {"name": "readonly", "validUntil": "2030-12-31"},
+		{"name": "partner", "login": true}]}`)
+	usual := declaring(t, `{"prefix": "shop"}`)
+	for _, login := range []string{"shop_app_0", "shop_app_1", "shop_readonly"} {
+		assert.Positive(t, plan.role(t, login).ConnectionLimit)
+		assert.Equal(t, usual.role(t, login).ConnectionLimit, plan.role(t, login).ConnectionLimit, login)
+	}
+	assert.Equal(t, -1, plan.role(t, "partner").ConnectionLimit)
+}
+
 func TestDeclaredGrants(t *testing.T) {
 	plan := declaring(t, `{"prefix": "shop", "roles": [{"name": "partner", "login": true}], "grants": [
 		{"role": "partner", "on": "database", "privileges": ["TEMPORARY", "CONNECT"]},
 		{"role": "partner", "on": "schema", "schema": "public", "privileges": ["USAGE"]},
 		{"role": "partner", "on": "table", "schema": "public", "objects": ["Users"], "privileges": ["SELECT"]},
-		{"role": "partner", "on": "column", "schema": "public", "objects": ["Users"], "columns": ["Email"], "privileges": ["UPDATE"]},
+		{"role": "partner", "on": "column", "schema": "public", "objects": ["Users"], "columns": ["Email"], "privileges": ["UPDATE"], "grantOption": true},
 		{"role": "partner", "on": "largeObject", "objects": ["4711"], "privileges": ["SELECT"], "grantOption": true},
 		{"role": "monitor", "on": "table", "schema": "public", "privileges": ["SELECT"]},
 		{"role": "rw", "on": "sequence", "schema": "public", "privileges": ["USAGE"], "future": false}
@@ -77,7 +89,7 @@ func TestDeclaredGrants(t *testing.T) {
 	]}`)
 	assert.Contains(t, plan.Grants, Grant{Database: plan.Database, Role: "partner", ObjectType: "database", Privileges: []string{"CONNECT", "TEMPORARY"}})
 	assert.Equal(t, []ObjectGrant{
-		{Role: "partner", Class: "table", Schema: "public", Object: "Users", Privileges: []string{"SELECT"}, Columns: map[string][]string{"Email": {"UPDATE"}}},
+		{Role: "partner", Class: "table", Schema: "public", Object: "Users", Privileges: []string{"SELECT"}, Columns: map[string][]string{"Email": {"UPDATE"}}, GrantableColumns: []string{"Email"}},
 		{Role: "partner", Class: "largeObject", Object: "4711", Privileges: []string{"SELECT"}, GrantOption: true},
 	}, plan.ObjectGrants)
 	assert.Contains(t, plan.DefaultPrivileges, DefaultPrivileges{Owner: "shop_owner", Role: "shop_monitor", ObjectType: "table", Schema: "public", Privileges: []string{"SELECT"}},
@@ -107,4 +119,23 @@ func TestSchemasOfOthers(t *testing.T) {
 	assert.Equal(t, []Schema{{"public", "shop_owner"}, {"partner", "partner_owner"}}, plan.Schemas)
 	assert.Equal(t, []config.Extension{{Name: "citext", Schema: "public"}, {Name: "pg_trgm", Version: "1.6", Schema: "partner"}}, plan.Extensions)
 	assert.Contains(t, plan.DefaultPrivileges, DefaultPrivileges{Owner: "partner_owner", Role: "shop_ro", ObjectType: "table", Schema: "partner", Privileges: []string{"SELECT"}})
+}
+
+// TestOwnedGrants: on functions and types that are there, roles have what they have on those to come.
+func TestOwnedGrants(t *testing.T) {
+	all, rest := []string{"auth", "public"}, []string{"auth"}
+	usual := declaring(t, `{"prefix": "shop"}`)
+	require.Equal(t, []Schema{{"auth", "shop_owner"}, {"public", "shop_owner"}}, usual.Schemas)
+	assert.Equal(t, []OwnedGrant{{
+		Owner: "shop_owner", Class: "function", Allowed: map[string][]string{"shop_rw": all}, Denied: map[string][]string{"public": all}, Except: map[string][]string{},
+	}}, usual.OwnedGrants)
+	said := declaring(t, `{"prefix": "shop", "roles": [{"name": "partner"}], "grants": [
+		{"role": "public", "on": "function", "schema": "public", "privileges": ["EXECUTE"]},
+		{"role": "rw", "on": "function", "schema": "auth", "objects": ["f(int)"], "privileges": []}
+	], "defaultPrivileges": [{"role": "public", "on": "type", "privileges": []}, {"role": "partner", "on": "type", "schema": "auth", "privileges": ["USAGE"]}]}`)
+	assert.Equal(t, []OwnedGrant{
+		{Owner: "shop_owner", Class: "function", Allowed: map[string][]string{"shop_rw": all}, Denied: map[string][]string{"public": rest},
+			Except: map[string][]string{"shop_rw": {"auth.f(int)"}}},
+		{Owner: "shop_owner", Class: "type", Allowed: map[string][]string{"partner": {"auth"}}, Denied: map[string][]string{"public": all}, Except: map[string][]string{}, Future: true},
+	}, said.OwnedGrants)
 }

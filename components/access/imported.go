@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/privileges"
@@ -32,12 +31,12 @@ func (i Imported) Empty() bool {
 type importer struct {
 	plan   Plan
 	living privileges.Living
-	names  Names
+	names  config.Names
 	made   Imported
 }
 
 // Import describes a living database by what differs from the plan.
-func Import(plan Plan, names Names, living privileges.Living) Imported {
+func Import(plan Plan, names config.Names, living privileges.Living) Imported {
 	i := &importer{plan: plan, living: living, names: names}
 	i.schemas()
 	i.extensions()
@@ -125,6 +124,10 @@ func (i *importer) roles() {
 			}
 			i.made.Roles = append(i.made.Roles, role)
 			continue
+		}
+		if limit := i.plan.Roles[at].ConnectionLimit; limit >= 0 && found.ConnectionLimit < 0 && i.names.Standard(found.Name) {
+			i.note("%s may have any number of sessions at once: an up limits it to %d, as clients says", found.Name, limit)
+			role.ConnectionLimit = limit
 		}
 		if !i.same(i.plan.Roles[at], role) {
 			i.made.Roles = append(i.made.Roles, role)
@@ -274,15 +277,30 @@ func builtInUnless(role string, class privileges.Class) []string {
 	return nil
 }
 
+// expected is what a role has of an object on which nothing is granted by itself.
+func (i *importer) expected(object privileges.Object, role string) []string {
+	may, decides := i.plan.owned(object, role)
+	switch {
+	case decides && may:
+		return builtIn(object.Class)
+	case decides:
+		return nil
+	}
+	return builtInUnless(role, object.Class)
+}
+
 // named describes what is granted on one object.
 func (i *importer) named(object privileges.Object) {
 	roles := holders(object)
 	if object.ACL != nil && len(builtIn(object.Class)) > 0 {
 		roles[public] = on(object, public)
 	}
+	for _, role := range i.plan.deciders(object) {
+		roles[role] = on(object, role)
+	}
 	for _, role := range slices.Sorted(maps.Keys(roles)) {
 		has := roles[role]
-		if slices.Equal(has.privileges, builtInUnless(role, object.Class)) || i.planned(object, role, has) {
+		if slices.Equal(has.privileges, i.expected(object, role)) || i.planned(object, role, has) {
 			continue
 		}
 		grant := config.Grant{Role: i.short(role), On: string(object.Class), Schema: object.Schema, Objects: []string{object.Name}, Privileges: has.privileges,
@@ -301,11 +319,11 @@ func (i *importer) planned(object privileges.Object, role string, has held) bool
 		class = config.OnTable
 	}
 	return slices.ContainsFunc(i.plan.ObjectGrants, func(g ObjectGrant) bool {
-		wanted := g.Privileges
+		wanted, option := g.Privileges, g.GrantOption
 		if object.Class == privileges.Column {
-			wanted = g.Columns[object.Column]
+			wanted, option = g.Columns[object.Column], slices.Contains(g.GrantableColumns, object.Column)
 		}
-		return g.Role == role && g.Class == class && g.Schema == object.Schema && g.Object == object.Name && has.equal(held{sorted(wanted), g.GrantOption})
+		return g.Role == role && g.Class == class && g.Schema == object.Schema && g.Object == object.Name && has.equal(held{sorted(wanted), option})
 	})
 }
 
@@ -339,6 +357,9 @@ func (i *importer) inSchema(class privileges.Class, schema string) {
 			if object.ACL != nil && object.Extension == "" && len(builtIn(class)) > 0 {
 				roles[public] = true
 			}
+			for _, role := range i.plan.deciders(object) {
+				roles[role] = true
+			}
 		}
 	}
 	for _, role := range slices.Sorted(maps.Keys(roles)) {
@@ -350,7 +371,8 @@ func (i *importer) inSchema(class privileges.Class, schema string) {
 		if len(foreign) > 0 {
 			first = on(foreign[0], role)
 		}
-		uniform := !slices.ContainsFunc(foreign, func(o privileges.Object) bool { return !on(o, role).equal(first) }) && role != public
+		uniform := !slices.ContainsFunc(foreign, func(o privileges.Object) bool { return !on(o, role).equal(first) }) && role != public &&
+			!slices.ContainsFunc(foreign, func(o privileges.Object) bool { _, decides := i.plan.owned(o, role); return decides })
 		switch {
 		case uniform && at >= 0 && first.equal(held{sorted(i.plan.Grants[at].Privileges), i.plan.Grants[at].GrantOption}):
 		case uniform && (at >= 0 || len(foreign) > 1):
@@ -375,7 +397,7 @@ func (i *importer) inSchema(class privileges.Class, schema string) {
 
 func (i *importer) namedFor(object privileges.Object, role string) {
 	has := on(object, role)
-	if slices.Equal(has.privileges, builtInUnless(role, object.Class)) || i.planned(object, role, has) {
+	if slices.Equal(has.privileges, i.expected(object, role)) || i.planned(object, role, has) {
 		return
 	}
 	i.add(config.Grant{Role: i.short(role), On: string(object.Class), Schema: object.Schema, Objects: []string{object.Name},
@@ -411,70 +433,4 @@ func (i *importer) defaults() {
 			}
 		}
 	}
-}
-
-// Revocations are what an up would take away as the stack file is: of roles and
-// objects that it declares, what it does not.
-func Revocations(plan Plan, living privileges.Living) []string {
-	var lost []string
-	for _, grant := range plan.Grants {
-		for _, object := range living.Objects {
-			about := string(object.Class) == grant.ObjectType && (object.Schema == grant.Schema && grant.Schema != "" && object.Class != privileges.Schema ||
-				object.Class == privileges.Schema && object.Name == grant.Schema || object.Class == privileges.Database && object.Name == grant.Database)
-			if !about || object.Owner == grant.Role {
-				continue
-			}
-			for _, privilege := range on(object, grant.Role).privileges {
-				if !slices.Contains(grant.Privileges, privilege) {
-					name := object.Name
-					if object.Schema != "" {
-						name = object.Schema + "." + name
-					}
-					lost = append(lost, fmt.Sprintf("%s loses %s on %s %s", grant.Role, privilege, object.Class, name))
-				}
-			}
-		}
-	}
-	for _, role := range plan.Roles {
-		for _, membership := range living.Memberships {
-			if membership.Member == role.Name && !slices.Contains(role.MemberOf, membership.Role) {
-				lost = append(lost, fmt.Sprintf("%s is no member of %s any more", role.Name, membership.Role))
-			}
-		}
-		for _, found := range living.Attributes {
-			if found.Name == role.Name {
-				lost = append(lost, lostAttributes(role, found)...)
-			}
-		}
-	}
-	for _, declared := range plan.DefaultPrivileges {
-		for _, found := range living.Defaults {
-			if found.Owner != declared.Owner || string(found.Class) != declared.ObjectType || found.Schema != declared.Schema {
-				continue
-			}
-			for _, entry := range found.ACL {
-				if entry.Grantee == declared.Role && !slices.Contains(declared.Privileges, string(entry.Privilege)) {
-					lost = append(lost, fmt.Sprintf("%s loses %s on each %s that %s will create", entry.Grantee, entry.Privilege, found.Class, found.Owner))
-				}
-			}
-		}
-	}
-	slices.Sort(lost)
-	return slices.Compact(lost)
-}
-
-func lostAttributes(role Role, found privileges.Attributes) []string {
-	var lost []string
-	for _, attribute := range []struct {
-		name           string
-		wanted, really bool
-	}{
-		{"LOGIN", role.Login, found.Login}, {"SUPERUSER", role.Superuser, found.Superuser}, {"CREATEDB", role.CreateDatabase, found.CreateDatabase},
-		{"CREATEROLE", role.CreateRole, found.CreateRole}, {"REPLICATION", role.Replication, found.Replication}, {"BYPASSRLS", role.BypassRowLevelSecurity, found.BypassRLS},
-	} {
-		if attribute.really && !attribute.wanted {
-			lost = append(lost, fmt.Sprintf("%s loses %s", role.Name, strings.ToLower(attribute.name)))
-		}
-	}
-	return lost
 }

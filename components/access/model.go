@@ -11,12 +11,18 @@ import (
 
 // NewModel is who may do what once a stack's plan is applied. It needs no secret.
 func NewModel(stack *config.Stack) privileges.Model {
-	return NewPlan(stack, nil).Model(stack.Major())
+	model := NewPlan(stack, nil).Model(stack.Major())
+	for _, assertion := range stack.Access.Contract {
+		for _, role := range contractRoles(stack, model, assertion.Role) {
+			model.Contract = append(model.Contract, asserted(role, assertion))
+		}
+	}
+	return model
 }
 
 // Clients are those whom people know by name, with their roles, and everybody.
 func Clients(stack *config.Stack) []privileges.Client {
-	names := NewNames(stack.Access)
+	names := stack.Access.Names()
 	var clients []privileges.Client
 	for _, name := range config.LoginNames {
 		if name == config.Superuser {
@@ -73,27 +79,32 @@ func (p Plan) modelRoles(model *privileges.Model) {
 		return slices.ContainsFunc(model.Roles, func(role privileges.Role) bool { return role.Name == name })
 	}
 	for _, role := range p.Roles {
-		model.Roles = append(model.Roles, privileges.Role{Name: role.Name, Login: role.Login, Superuser: role.Superuser, Inherit: !role.NoInherit})
+		model.Roles = append(model.Roles, privileges.Role{
+			Name: role.Name, Login: role.Login, Superuser: role.Superuser, Inherit: !role.NoInherit,
+			CreateRole: role.CreateRole, CreateDatabase: role.CreateDatabase, Replication: role.Replication, BypassRLS: role.BypassRowLevelSecurity,
+		})
 	}
 	for _, role := range p.Roles {
 		for _, of := range role.MemberOf {
 			if !known(of) {
 				model.Roles = append(model.Roles, privileges.Role{Name: of, Inherit: true}) // one of PostgreSQL's own
 			}
-			model.Memberships = append(model.Memberships, role.membership(of))
+			membership, _ := role.membership(of)
+			model.Memberships = append(model.Memberships, membership)
 		}
 	}
 }
 
 // membership has the usual options, unless others are declared.
-func (r Role) membership(of string) privileges.Membership {
-	made := privileges.Membership{Role: of, Member: r.Name, Inherit: !r.NoInherit, Set: true}
-	for _, declared := range r.Memberships {
-		if declared.Role == of {
-			made.Inherit, made.Set, made.Admin = declared.Inherit, declared.Set, declared.Admin
+func (r Role) membership(of string) (made privileges.Membership, declared bool) {
+	made = privileges.Membership{Role: of, Member: r.Name, Inherit: !r.NoInherit, Set: true}
+	for _, membership := range r.Memberships {
+		if membership.Role == of {
+			made.Inherit, made.Set, made.Admin = membership.Inherit, membership.Set, membership.Admin
+			declared = true
 		}
 	}
-	return made
+	return made, declared
 }
 
 func (p Plan) modelDefaults(model *privileges.Model) {
@@ -109,18 +120,22 @@ func (p Plan) modelDefaults(model *privileges.Model) {
 			model.Defaults = append(model.Defaults, wanted)
 			i = len(model.Defaults) - 1
 		}
-		model.Defaults[i].ACL = replaced(model.Defaults[i].ACL, each.Owner, each.Role, each.Privileges)
+		model.Defaults[i].ACL = replaced(model.Defaults[i].ACL, each.Owner, each.Role, each.Privileges, each.GrantOption)
 	}
 }
 
 // replaced gives a role these privileges in place of all that it had, as the
 // grants of postgresql do.
-func replaced(acl privileges.ACL, grantor, role string, granted []string) privileges.ACL {
+func replaced(acl privileges.ACL, grantor, role string, granted []string, grantOption bool) privileges.ACL {
 	verbs := make([]privileges.Privilege, len(granted))
 	for i, verb := range granted {
 		verbs[i] = privileges.Privilege(verb)
 	}
-	return acl.Without(role).Granted(grantor, role, verbs...)
+	acl = acl.Without(role).Granted(grantor, role, verbs...)
+	if grantOption {
+		acl = acl.Grantable(role)
+	}
+	return acl
 }
 
 // granted applies the plan's grants to an object.
@@ -134,7 +149,7 @@ func (p Plan) granted(model *privileges.Model, object privileges.Object) privile
 			on.Schema, on.Name = "", grant.Schema
 		}
 		if on.Class == object.Class && on.Schema == object.Schema && on.Name == object.Name {
-			object.ACL = replaced(model.List(object), object.Owner, grant.Role, grant.Privileges)
+			object.ACL = replaced(model.List(object), object.Owner, grant.Role, grant.Privileges, grant.GrantOption)
 		}
 	}
 	return object
@@ -183,24 +198,24 @@ func (p Plan) modelNamed(model *privileges.Model) {
 		named := privileges.Object{Class: class, Schema: grant.Schema, Name: grant.Object}
 		of, _ := model.Find(privileges.Object{Class: class, Schema: grant.Schema, New: class == privileges.LargeObject})
 		named.Owner, named.ACL = of.Owner, of.ACL
-		grantOn(model, named, grant.Role, grant.Privileges)
+		grantOn(model, named, grant.Role, grant.Privileges, grant.GrantOption)
 		for _, column := range slices.Sorted(maps.Keys(grant.Columns)) {
 			grantOn(model, privileges.Object{
 				Class: privileges.Column, Schema: grant.Schema, Name: grant.Object, Column: column, Owner: of.Owner,
-			}, grant.Role, grant.Columns[column])
+			}, grant.Role, grant.Columns[column], slices.Contains(grant.GrantableColumns, column))
 		}
 	}
 }
 
 // grantOn grants on an object of the model, and adds it if it is not there.
-func grantOn(model *privileges.Model, object privileges.Object, role string, granted []string) {
+func grantOn(model *privileges.Model, object privileges.Object, role string, granted []string, grantOption bool) {
 	at := slices.IndexFunc(model.Objects, object.Same)
 	if at < 0 {
 		at = len(model.Objects)
 		model.Objects = append(model.Objects, object)
 	}
 	known := &model.Objects[at]
-	known.ACL = replaced(model.List(*known), known.Owner, role, granted)
+	known.ACL = replaced(model.List(*known), known.Owner, role, granted, grantOption)
 }
 
 // predefined says whether a role is one of PostgreSQL's own.

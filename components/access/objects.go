@@ -11,17 +11,25 @@ import (
 	"github.com/witchcityrope/database/components/pgserver"
 )
 
-// registerMembershipOptions registers what postgresql:Role cannot say of the
-// memberships that it makes. Whenever it changes a role, it makes them anew.
+// registerMembershipOptions registers how roles are members of others, which
+// postgresql:Role neither says nor reads. Whenever it changes a role, it makes
+// its memberships anew, with the usual options: others have to be given again.
 func registerMembershipOptions(s *stages, name string, plan Plan) error {
 	for _, role := range plan.Roles {
-		for _, membership := range role.Memberships {
+		for _, of := range role.MemberOf {
 			row := "role " + role.Name
-			resource, err := pgserver.NewMembershipOptions(s.ctx, name+"-membership-"+role.Name+"-in-"+membership.Role, &pgserver.MembershipOptionsArgs{
-				Role: pulumi.String(membership.Role), Member: pulumi.String(role.Name),
+			membership, declared := role.membership(of)
+			args := &pgserver.MembershipOptionsArgs{
+				Role: pulumi.String(of), Member: pulumi.String(role.Name),
 				Inherit: pulumi.Bool(membership.Inherit), Set: pulumi.Bool(membership.Set), Admin: pulumi.Bool(membership.Admin),
-				Trigger: pulumi.String(role.fingerprint()),
-			}, s.options(row, s.args.PgServer, s.of(membership.Role, role.Name))...)
+			}
+			if declared {
+				args.Trigger = pulumi.String(role.fingerprint())
+			} else if plan.Major < optionsOfMemberships {
+				args.Inherit = pulumi.Bool(true)
+			}
+			resource, err := pgserver.NewMembershipOptions(s.ctx, name+"-membership-"+role.Name+"-in-"+of, args,
+				s.options(row, s.args.PgServer, s.of(of, role.Name))...)
 			if err := s.add(row, resource, err); err != nil {
 				return err
 			}
@@ -29,6 +37,10 @@ func registerMembershipOptions(s *stages, name string, plan Plan) error {
 	}
 	return nil
 }
+
+// optionsOfMemberships is the major version since which memberships have options
+// of their own; before, whether they are inherited is an attribute of the member.
+const optionsOfMemberships = 16
 
 // fingerprint differs where the role differs. It tells nothing of the verifier.
 func (r Role) fingerprint() string {
@@ -49,6 +61,9 @@ func registerObjectGrants(s *stages, name string, plan Plan) error {
 			Database: pulumi.String(plan.Database), Role: pulumi.String(grant.Role), Class: pulumi.String(grant.Class),
 			Object: pulumi.String(grant.Object), Privileges: pulumi.ToStringArray(grant.Privileges),
 			Columns: columns, GrantOption: pulumi.Bool(grant.GrantOption),
+		}
+		if len(grant.GrantableColumns) > 0 {
+			args.GrantableColumns = pulumi.ToStringArray(grant.GrantableColumns)
 		}
 		if grant.Schema != "" {
 			args.Schema = pulumi.String(grant.Schema)

@@ -45,7 +45,8 @@ type ObjectGrant struct {
 	Role, Class, Schema, Object string
 	Privileges                  []string
 	Columns                     map[string][]string
-	GrantOption                 bool
+	GrantOption                 bool     // of Privileges
+	GrantableColumns            []string // of Columns
 }
 
 // DefaultPrivileges is what a role may do with objects of a type that Owner
@@ -61,6 +62,7 @@ type DefaultPrivileges struct {
 // Plan is everything that is to be declared, in the order of its registration.
 type Plan struct {
 	Database          string
+	Major             int // of the server
 	Superuser         string
 	Owner             string // of all that has no other
 	Roles             []Role
@@ -70,6 +72,7 @@ type Plan struct {
 	Grants            []Grant
 	ObjectGrants      []ObjectGrant
 	DefaultPrivileges []DefaultPrivileges
+	OwnedGrants       []OwnedGrant
 }
 
 // public is the pseudo role that stands for everybody (manual, section 5.8).
@@ -78,7 +81,7 @@ const public = config.Everybody
 // NewPlan makes the plan of a stack. Its verifiers are secret; without a
 // derivation there are none.
 func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
-	names := NewNames(stack.Access)
+	names := stack.Access.Names()
 	role := func(name string) Role { return Role{Name: name, ConnectionLimit: -1, ValidUntil: "infinity"} }
 	verifier := func(role string) string {
 		if derivation == nil {
@@ -97,6 +100,7 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 	}
 	plan := Plan{
 		Database:   stack.Database.Name,
+		Major:      stack.Major(),
 		Superuser:  stack.Target.Username,
 		Owner:      names.Owner,
 		Extensions: stack.Database.Extensions,
@@ -126,12 +130,13 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 	plan.Grants = slices.Concat(databaseGrants(plan.Database, names), schemaGrants(plan, names), objectGrants(plan, names, stack.Access.Application))
 	plan.DefaultPrivileges = defaultPrivileges(names, stack.Access.Application)
 	plan.declare(stack, names, verifier)
+	plan.OwnedGrants = plan.ownedGrants()
 	return plan
 }
 
 // databaseGrants says who may connect. PUBLIC may not: neither to this
 // database nor to those that every cluster has.
-func databaseGrants(database string, names Names) []Grant {
+func databaseGrants(database string, names config.Names) []Grant {
 	grant := func(database, role string, privileges ...string) Grant {
 		return Grant{Database: database, Role: role, ObjectType: "database", Privileges: privileges}
 	}
@@ -145,7 +150,7 @@ func databaseGrants(database string, names Names) []Grant {
 	return grants
 }
 
-func schemaGrants(plan Plan, names Names) []Grant {
+func schemaGrants(plan Plan, names config.Names) []Grant {
 	var grants []Grant
 	grant := func(schema, role string, privileges ...string) {
 		grants = append(grants, Grant{Database: plan.Database, Role: role, Schema: schema, ObjectType: "schema", Privileges: privileges})
@@ -180,7 +185,7 @@ func tablePrivileges(application config.Application) []string {
 	return writeTables
 }
 
-func objectGrants(plan Plan, names Names, application config.Application) []Grant {
+func objectGrants(plan Plan, names config.Names, application config.Application) []Grant {
 	var grants []Grant
 	for _, schema := range plan.Schemas {
 		grant := func(role, objectType string, privileges []string) {
@@ -194,7 +199,7 @@ func objectGrants(plan Plan, names Names, application config.Application) []Gran
 	return grants
 }
 
-func defaultPrivileges(names Names, application config.Application) []DefaultPrivileges {
+func defaultPrivileges(names config.Names, application config.Application) []DefaultPrivileges {
 	to := func(role, objectType string, privileges ...string) DefaultPrivileges {
 		return DefaultPrivileges{Role: role, Owner: names.Owner, ObjectType: objectType, Privileges: privileges}
 	}

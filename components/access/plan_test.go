@@ -24,7 +24,7 @@ func derivation(t testing.TB) *password.Derivation {
 }
 
 func TestNames(t *testing.T) {
-	names := NewNames(config.Access{Prefix: "shop", Generation: 1})
+	names := config.Access{Prefix: "shop", Generation: 1}.Names()
 	assert.Equal(t, "shop_owner", names.Owner)
 	assert.Equal(t, [2]string{"shop_app_0", "shop_app_1"}, names.AppSlots)
 	for client, login := range map[string]string{
@@ -40,7 +40,7 @@ func TestNames(t *testing.T) {
 
 func TestGenerationsAlternateBetweenTheSlots(t *testing.T) {
 	for generation := 1; generation <= 10; generation++ {
-		names := NewNames(config.Access{Prefix: "shop", Generation: generation})
+		names := config.Access{Prefix: "shop", Generation: generation}.Names()
 		current := names.AppSlots[generation%2]
 		idle := names.AppSlots[(generation+1)%2]
 		assert.Equal(t, current, names.App(), "generation %d", generation)
@@ -63,7 +63,7 @@ func TestOneLoginsGenerationChangesNoOther(t *testing.T) {
 		return found
 	}
 	names, before := stack.Access.Names(), roles()
-	stack.Access.Generations.App++
+	stack.Access.Generations = config.Generations{"app": 1}
 	after := roles()
 	for role := range before {
 		assert.Equal(t, role == names.AppSlots[0], before[role] != after[role], role)
@@ -76,7 +76,7 @@ func TestOneLoginsGenerationChangesNoOther(t *testing.T) {
 // the slot which clients still use comes from the previous root secret.
 func TestNewRootSecretChangesWhatARotationChanges(t *testing.T) {
 	stack := configtest.Stack(t, "dev", nil)
-	stack.Access.Generations.App, stack.Access.Generations.Superuser = 4, 2
+	stack.Access.Generations = config.Generations{"app": 4, "superuser": 2}
 	verifiers := func(derivation *password.Derivation) map[string]string {
 		found := map[string]string{}
 		for _, role := range NewPlan(stack, derivation).Roles {
@@ -88,8 +88,9 @@ func TestNewRootSecretChangesWhatARotationChanges(t *testing.T) {
 	first, names := verifiers(derivation(t)), stack.Access.Names()
 	stack.Access.Generation++
 	rotated := verifiers(derivation(t))
+	stack.Access.Root.Since = config.Generations{}
 	for _, login := range config.LoginNames {
-		stack.Access.Root.Since.Set(login, stack.Access.GenerationOf(login))
+		stack.Access.Root.Since[login] = stack.Access.GenerationOf(login)
 	}
 	next, err := password.NewDerivation("another root secret of the tests, long enough", "dev")
 	require.NoError(t, err)
@@ -119,7 +120,7 @@ func TestRotationLeavesThePreviousSlotAlone(t *testing.T) {
 		return found
 	}
 	for generation := 1; generation <= 6; generation++ {
-		names := NewNames(config.Access{Prefix: stack.Access.Prefix, Generation: generation})
+		names := config.Access{Prefix: stack.Access.Prefix, Generation: generation}.Names()
 		before, after := verifiers(generation), verifiers(generation+1)
 		for role := range before {
 			keeps := role == names.App() || role == names.Migrator || before[role] == ""
@@ -132,7 +133,7 @@ func TestRotationLeavesThePreviousSlotAlone(t *testing.T) {
 func faults(plan Plan) []string {
 	var found []string
 	fault := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
-	declared := []string{public, "pg_monitor", "pg_read_all_data", "pg_use_reserved_connections"}
+	declared := []string{public, "pg_monitor", "pg_read_all_data", "pg_read_all_settings", "pg_use_reserved_connections"}
 	for _, role := range plan.Roles {
 		if slices.Contains(declared, role.Name) {
 			fault("role %s is there twice", role.Name)

@@ -24,7 +24,7 @@ type Session struct {
 type SessionDefault struct{ Role, Name, Value string }
 
 // addSettings adds the settings of the database's sessions and of every login.
-func (p *Plan) addSettings(stack *config.Stack, names Names) {
+func (p *Plan) addSettings(stack *config.Stack, names config.Names) {
 	for _, name := range slices.Sorted(maps.Keys(stack.Database.Settings)) {
 		p.SessionDefaults = append(p.SessionDefaults, SessionDefault{Name: name, Value: string(stack.Database.Settings[name])})
 	}

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/witchcityrope/database/components/access"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/password"
 )
@@ -54,27 +53,32 @@ type Client struct {
 	Internal, External Connection
 }
 
-// NewPlan lists the clients in the order of the documentation.
-func NewPlan(stack *config.Stack, derivation *password.Derivation) ([]Client, error) {
-	names := access.NewNames(stack.Access)
+// NewPlan lists the clients in the order of the documentation, then the logins
+// that the stack declares.
+func NewPlan(stack *config.Stack, derivation *password.Derivation) []Client {
+	names := stack.Access.Names()
+	type login struct {
+		client, role string
+		pool         config.Pool
+	}
+	logins := []login{
+		{"app", names.App(), stack.Clients.App}, {"migrator", names.Migrator, stack.Clients.Migrator}, {"readonly", names.ReadOnly, stack.Clients.ReadOnly},
+		{"monitor", names.Monitor, stack.Clients.Monitor}, {"backup", names.Backup, stack.Clients.Backup},
+	}
+	if stack.Clients.Jobs.Connections() > 0 {
+		logins = append(logins, login{"jobs", names.App(), stack.Clients.Jobs})
+	}
+	for _, role := range stack.Access.DeclaredLogins() {
+		logins = append(logins, login{role.Name, role.Name, config.Pool{Pooling: true, MaxPoolSize: max(0, role.ConnectionLimit)}})
+	}
 	var clients []Client
-	for _, client := range []struct {
-		name string
-		pool config.Pool
-	}{
-		{"app", stack.Clients.App}, {"migrator", stack.Clients.Migrator}, {"readonly", stack.Clients.ReadOnly},
-		{"monitor", stack.Clients.Monitor}, {"backup", stack.Clients.Backup},
-	} {
-		login, err := names.Login(client.name)
-		if err != nil {
-			return nil, err
-		}
+	for _, login := range logins {
 		connect := func(host string, port int, rootCertificate string) Connection {
 			connection := Connection{
 				Host: host, Port: port, Database: stack.Database.Name,
-				Username: login, Password: derivation.Password(login, names.Generation(login)),
+				Username: login.role, Password: derivation.Password(login.role, names.Generation(login.role)),
 			}
-			connection.Npgsql = npgsql(connection, stack, client.pool, rootCertificate)
+			connection.Npgsql = npgsql(connection, stack, login.pool, rootCertificate)
 			connection.URI = uri(connection, stack)
 			return connection
 		}
@@ -83,16 +87,17 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) ([]Client, er
 		if stack.Target.Type == config.Container {
 			internal = connect(stack.Network.Alias, internalPort, stack.Clients.RootCertificate)
 		}
-		clients = append(clients, Client{Name: client.name, Internal: internal, External: external})
+		clients = append(clients, Client{Name: login.client, Internal: internal, External: external})
 	}
-	return clients, nil
+	return clients
 }
 
-// npgsql writes Npgsql's form (keywords of Npgsql 9). No value needs quoting:
-// names are plain identifiers and passwords letters and digits.
+// npgsql writes Npgsql's form (keywords of Npgsql 9). Only the name of a declared
+// login may need quoting: other names are plain identifiers, and passwords
+// letters and digits.
 func npgsql(c Connection, stack *config.Stack, pool config.Pool, rootCertificate string) string {
 	pairs := []string{
-		"Host=" + c.Host, fmt.Sprintf("Port=%d", c.Port), "Database=" + c.Database, "Username=" + c.Username, "Password=" + c.Password,
+		"Host=" + c.Host, fmt.Sprintf("Port=%d", c.Port), "Database=" + c.Database, "Username=" + quoted(c.Username), "Password=" + c.Password,
 	}
 	if encrypted(stack) {
 		pairs = append(pairs, "SSL Mode=VerifyFull")
@@ -104,13 +109,24 @@ func npgsql(c Connection, stack *config.Stack, pool config.Pool, rootCertificate
 	} else {
 		pairs = append(pairs, "SSL Mode=Disable")
 	}
-	if pool.Pooling {
+	switch {
+	case pool.Pooling && pool.MaxPoolSize == 0: // nothing is said of it
+		pairs = append(pairs, "Pooling=true")
+	case pool.Pooling:
 		pairs = append(pairs, "Pooling=true", fmt.Sprintf("Minimum Pool Size=%d", pool.MinPoolSize),
 			fmt.Sprintf("Maximum Pool Size=%d", pool.MaxPoolSize), fmt.Sprintf("Connection Lifetime=%d", pool.ConnectionLifetime))
-	} else {
+	default:
 		pairs = append(pairs, "Pooling=false")
 	}
 	return strings.Join(pairs, ";")
+}
+
+// quoted is a value as .NET's DbConnectionStringBuilder reads it.
+func quoted(value string) string {
+	if value == strings.TrimSpace(value) && !strings.ContainsAny(value, `;"'=`) {
+		return value
+	}
+	return `"` + strings.ReplaceAll(value, `"`, `""`) + `"`
 }
 
 // uri writes libpq's form (manual, section 34.1.1.2), without a file's path:

@@ -19,10 +19,8 @@ func clients(t *testing.T, stack *config.Stack) map[string]Client {
 	t.Helper()
 	derivation, err := password.NewDerivation("a root secret of the tests, long enough", stack.Name)
 	require.NoError(t, err)
-	plan, err := NewPlan(stack, derivation)
-	require.NoError(t, err)
 	found := map[string]Client{}
-	for _, client := range plan {
+	for _, client := range NewPlan(stack, derivation) {
 		found[client.Name] = client
 	}
 	return found
@@ -120,6 +118,32 @@ func TestEveryClientHasItsOwnLogin(t *testing.T) {
 	}
 	assert.Len(t, logins, 5)
 	assert.Len(t, passwords, 5)
+}
+
+// TestDeclaredLogins are handed out as clients are, and background jobs with the
+// application's login.
+func TestDeclaredLogins(t *testing.T) {
+	stack := configtest.Stack(t, "dev", map[string]string{
+		"access": `{"generation": 1, "generations": {"partner": 2}, "roles": [{"name": "auditors"}, {"name": "vendor", "login": true, "password": "kept", "connectionLimit": 1},
+			{"name": "partner", "login": true, "connectionLimit": 4}, {"name": "A \"b\"; C", "login": true}]}`,
+		"clients": `{"app": {"maxPoolSize": 20}, "jobs": {"maxPoolSize": 3}}`,
+	})
+	found := clients(t, stack)
+	require.Len(t, found, 8)
+	assert.Contains(t, found["partner"].Internal.Npgsql, ";Username=partner;")
+	assert.True(t, strings.HasSuffix(found["partner"].Internal.Npgsql, ";Pooling=true;Minimum Pool Size=0;Maximum Pool Size=4;Connection Lifetime=0"))
+	derivation, err := password.NewDerivation("a root secret of the tests, long enough", "dev")
+	require.NoError(t, err)
+	assert.Equal(t, derivation.Password("partner", 3), found["partner"].External.Password)
+	odd := found[`A "b"; C`].Internal
+	assert.Contains(t, odd.Npgsql, `;Username="A ""b""; C";`)
+	assert.True(t, strings.HasSuffix(odd.Npgsql, ";Pooling=true"))
+	parsed, err := pgx.ParseConfig(odd.URI)
+	require.NoError(t, err)
+	assert.Equal(t, `A "b"; C`, parsed.User)
+	assert.Equal(t, found["app"].Internal.Password, found["jobs"].Internal.Password)
+	assert.Equal(t, found["app"].Internal.URI, found["jobs"].Internal.URI)
+	assert.Contains(t, found["jobs"].Internal.Npgsql, "Maximum Pool Size=3;")
 }
 
 func TestExternalServer(t *testing.T) {

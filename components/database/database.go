@@ -11,11 +11,13 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/witchcityrope/database/components/access"
+	"github.com/witchcityrope/database/components/backup"
 	"github.com/witchcityrope/database/components/certificate"
 	"github.com/witchcityrope/database/components/pgserver"
 	"github.com/witchcityrope/database/components/server"
 	"github.com/witchcityrope/database/components/settings"
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/agent"
 )
 
 // Options are what the caller of the program decides, not the stack.
@@ -27,6 +29,23 @@ type Options struct {
 	// ConfigKeys are the project's keys in the stack file, without the
 	// project's name; asked of the language host if nil.
 	ConfigKeys []string
+	// Agent is the program that makes backups; if nil, it is built from the
+	// project's sources, where backups are enabled and something is to be done.
+	Agent *agent.Binary
+}
+
+func (o Options) agent(ctx *pulumi.Context, stack *config.Stack) (agent.Binary, error) {
+	if !stack.Backup.Enabled {
+		return agent.Binary{}, nil
+	}
+	if o.Agent != nil {
+		return *o.Agent, nil
+	}
+	binary, err := agent.Find(o.ProjectDir)
+	if err != nil || ctx.DryRun() {
+		return binary, err
+	}
+	return binary, binary.Build(ctx.Context(), o.ProjectDir)
 }
 
 // Program is the Pulumi program.
@@ -53,7 +72,11 @@ func Program(options Options) pulumi.RunFunc {
 		if err != nil {
 			return err
 		}
-		plan, err := newPlan(stack, options.Image, given)
+		binary, err := options.agent(ctx, stack)
+		if err != nil {
+			return err
+		}
+		plan, err := newPlan(stack, options.Image, given, binary)
 		if err != nil {
 			return err
 		}
@@ -84,6 +107,7 @@ type Database struct {
 	plan        plan
 	certificate *certificate.Certificate // nil where TLS is off or the server is external
 	server      *server.Server           // nil where the server is external
+	docker      *docker.Provider         // nil where the server is external
 }
 
 // New registers the plan.
@@ -102,14 +126,21 @@ func New(ctx *pulumi.Context, name string, plan plan, opts ...pulumi.ResourceOpt
 		if err := database.registerServer(ctx, name, pgServer); err != nil {
 			return nil, err
 		}
-		args.Ready, args.Each = database.server.Ready, database.server.Each
-		changed.Ready, changed.Each = []pulumi.Resource{database.server.Superuser}, database.server.Each
+		superuser := []pulumi.Resource{database.server.Superuser}
+		args.Superuser, args.Ready, args.Each = superuser, database.server.Ready, database.server.Each
+		changed.Ready, changed.Each = superuser, database.server.Each
 	}
 	if _, err := settings.New(ctx, name+"-settings", plan.settings, changed, pulumi.Parent(database)); err != nil {
 		return nil, err
 	}
-	if _, err := access.New(ctx, name+"-access", plan.access, args, pulumi.Parent(database)); err != nil {
+	declared, err := access.New(ctx, name+"-access", plan.access, args, pulumi.Parent(database))
+	if err != nil {
 		return nil, err
+	}
+	if plan.backup != nil {
+		if err := database.registerBackup(ctx, name, declared); err != nil {
+			return nil, err
+		}
 	}
 	return database, ctx.RegisterResourceOutputs(database, pulumi.Map{})
 }
@@ -148,6 +179,7 @@ func (d *Database) registerServer(ctx *pulumi.Context, name string, pgServer pul
 	if err != nil {
 		return fmt.Errorf("provider docker: %w", err)
 	}
+	d.docker = dockerProvider
 	args := server.Args{Docker: dockerProvider, PgServer: pgServer}
 	if d.plan.stack.TLS.Enabled {
 		tlsProvider, err := tls.NewProvider(ctx, name+"-tls", &tls.ProviderArgs{}, pulumi.Parent(d))
@@ -161,6 +193,16 @@ func (d *Database) registerServer(ctx *pulumi.Context, name string, pgServer pul
 		args.Bundle, args.CA = d.certificate.Bundle, d.certificate.CA
 	}
 	d.server, err = server.New(ctx, name+"-server", d.plan.server, args, pulumi.Parent(d))
+	return err
+}
+
+// registerBackup registers the container that makes backups, once its login can come in.
+func (d *Database) registerBackup(ctx *pulumi.Context, name string, declared *access.Access) error {
+	args := backup.Args{Docker: d.docker, Network: d.server.Network, Ready: declared.Ready}
+	if d.certificate != nil {
+		args.CA = d.certificate.CA
+	}
+	_, err := backup.New(ctx, name+"-backup", *d.plan.backup, args, pulumi.Parent(d))
 	return err
 }
 

@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"github.com/witchcityrope/database/components/access"
+	"github.com/witchcityrope/database/components/backup"
 	"github.com/witchcityrope/database/components/certificate"
 	"github.com/witchcityrope/database/components/connections"
 	"github.com/witchcityrope/database/components/server"
 	"github.com/witchcityrope/database/components/settings"
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/agent"
 	"github.com/witchcityrope/database/internal/password"
 )
 
@@ -21,6 +23,7 @@ type plan struct {
 	server      server.Plan
 	settings    settings.Plan
 	access      access.Plan
+	backup      *backup.Plan // nil where no backups are made
 	clients     []connections.Client
 }
 
@@ -34,7 +37,7 @@ type superuserLogin struct {
 }
 
 // newPlan computes everything that can be known before a resource is registered.
-func newPlan(stack *config.Stack, image string, given secrets) (plan, error) {
+func newPlan(stack *config.Stack, image string, given secrets, binary agent.Binary) (plan, error) {
 	derivation, err := password.NewDerivation(given.root, stack.Name)
 	if err == nil && stack.Access.Root.HasPrevious() {
 		derivation, err = derivation.After(given.previousRoot, stack.RootSince())
@@ -56,13 +59,20 @@ func newPlan(stack *config.Stack, image string, given secrets) (plan, error) {
 	if err := assembled.access.Check(stack); err != nil {
 		return plan{}, err
 	}
-	if assembled.clients, err = connections.NewPlan(stack, derivation); err != nil {
-		return plan{}, err
-	}
+	assembled.clients = connections.NewPlan(stack, derivation)
 	if stack.Target.Type == config.Container {
-		assembled.server, err = server.NewPlan(stack, image, derivation)
+		if assembled.server, err = server.NewPlan(stack, image, derivation); err != nil {
+			return plan{}, err
+		}
 	}
-	return assembled, err
+	if stack.Backup.Enabled {
+		scheduled, err := backup.NewPlan(stack, image, binary, derivation)
+		if err != nil {
+			return plan{}, err
+		}
+		assembled.backup = &scheduled
+	}
+	return assembled, nil
 }
 
 // newSuperuserLogin derives a container's superuser password. Through the

@@ -43,26 +43,28 @@ func NewMembershipOptions(ctx *pulumi.Context, name string, args *MembershipOpti
 type ObjectGrant struct{ pulumi.CustomResourceState }
 
 type objectGrantArgs struct {
-	Database    string              `pulumi:"database"`
-	Role        string              `pulumi:"role"`
-	Class       string              `pulumi:"class"`
-	Schema      *string             `pulumi:"schema"`
-	Object      string              `pulumi:"object"`
-	Privileges  []string            `pulumi:"privileges"`
-	Columns     map[string][]string `pulumi:"columns"`
-	GrantOption bool                `pulumi:"grantOption"`
+	Database         string              `pulumi:"database"`
+	Role             string              `pulumi:"role"`
+	Class            string              `pulumi:"class"`
+	Schema           *string             `pulumi:"schema"`
+	Object           string              `pulumi:"object"`
+	Privileges       []string            `pulumi:"privileges"`
+	Columns          map[string][]string `pulumi:"columns"`
+	GrantOption      bool                `pulumi:"grantOption"`
+	GrantableColumns []string            `pulumi:"grantableColumns"`
 }
 
 // ObjectGrantArgs are the inputs of ObjectGrant.
 type ObjectGrantArgs struct {
-	Database    pulumi.StringInput
-	Role        pulumi.StringInput
-	Class       pulumi.StringInput
-	Schema      pulumi.StringPtrInput
-	Object      pulumi.StringInput
-	Privileges  pulumi.StringArrayInput
-	Columns     pulumi.StringArrayMapInput // by column of a table
-	GrantOption pulumi.BoolInput
+	Database         pulumi.StringInput
+	Role             pulumi.StringInput
+	Class            pulumi.StringInput
+	Schema           pulumi.StringPtrInput
+	Object           pulumi.StringInput
+	Privileges       pulumi.StringArrayInput
+	Columns          pulumi.StringArrayMapInput // by column of a table
+	GrantOption      pulumi.BoolInput           // of the privileges on all of it
+	GrantableColumns pulumi.StringArrayInput    // columns whose privileges it may grant to others
 }
 
 // ElementType makes ObjectGrantArgs an input.
@@ -72,4 +74,37 @@ func (ObjectGrantArgs) ElementType() reflect.Type { return reflect.TypeFor[objec
 func NewObjectGrant(ctx *pulumi.Context, name string, args *ObjectGrantArgs, opts ...pulumi.ResourceOption) (*ObjectGrant, error) {
 	var resource ObjectGrant
 	return &resource, ctx.RegisterResource("pgserver:index:ObjectGrant", name, args, &resource, opts...)
+}
+
+// OwnedGrant is who may use all functions, or types, that one role owns.
+type OwnedGrant struct{ pulumi.CustomResourceState }
+
+type ownedGrantArgs struct {
+	Database string              `pulumi:"database"`
+	Owner    string              `pulumi:"owner"`
+	Class    string              `pulumi:"class"`
+	Allowed  map[string][]string `pulumi:"allowed"`
+	Denied   map[string][]string `pulumi:"denied"`
+	Except   map[string][]string `pulumi:"except"`
+	Future   bool                `pulumi:"future"`
+}
+
+// OwnedGrantArgs are the inputs of OwnedGrant: schemas by role, and objects by role.
+type OwnedGrantArgs struct {
+	Database pulumi.StringInput
+	Owner    pulumi.StringInput
+	Class    pulumi.StringInput // function or type
+	Allowed  pulumi.StringArrayMapInput
+	Denied   pulumi.StringArrayMapInput
+	Except   pulumi.StringArrayMapInput
+	Future   pulumi.BoolInput // everybody is denied what will be created, too
+}
+
+// ElementType makes OwnedGrantArgs an input.
+func (OwnedGrantArgs) ElementType() reflect.Type { return reflect.TypeFor[ownedGrantArgs]() }
+
+// NewOwnedGrant registers an OwnedGrant.
+func NewOwnedGrant(ctx *pulumi.Context, name string, args *OwnedGrantArgs, opts ...pulumi.ResourceOption) (*OwnedGrant, error) {
+	var resource OwnedGrant
+	return &resource, ctx.RegisterResource("pgserver:index:OwnedGrant", name, args, &resource, opts...)
 }

@@ -8,11 +8,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/witchcityrope/database/components/access"
 	"github.com/witchcityrope/database/components/settings"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/dockerengine"
@@ -55,7 +53,7 @@ func NewPlan(stack *config.Stack, image string, derivation *password.Derivation)
 	if image == "" {
 		image = stack.Server.Image
 	}
-	names := access.NewNames(stack.Access)
+	names := stack.Access.Names()
 	superuser := stack.Target.Username
 	hba, err := postgres.RenderHBA(stack.HBARules())
 	if err != nil {
@@ -89,7 +87,7 @@ func NewPlan(stack *config.Stack, image string, derivation *password.Derivation)
 
 // healthCheck logs in over TCP and asks a query. The socket would answer during
 // the image's first initialisation already, when nobody else can come in.
-func healthCheck(stack *config.Stack, names access.Names) []string {
+func healthCheck(stack *config.Stack, names config.Names) []string {
 	variables := []string{fmt.Sprintf("PGPASSFILE=%s/%s", dataDirectory, pgpassFile)}
 	if stack.TLS.Enabled {
 		variables = append(variables, "PGSSLMODE=verify-full", fmt.Sprintf("PGSSLROOTCERT=%s/%s", dataDirectory, settings.CAFile))
@@ -111,18 +109,4 @@ func (p Plan) unseen() string {
 // seconds of a duration, rounded up.
 func seconds(d config.Duration) int {
 	return int((time.Duration(d) + time.Second - 1) / time.Second)
-}
-
-// cpus writes a number as the docker provider reads it back from Docker; any
-// other form would replace the container at every run: 0.5, 2.0 and "10.".
-func cpus(number float64) string {
-	text := strconv.FormatFloat(number, 'f', -1, 64)
-	switch {
-	case strings.Contains(text, "."):
-		return text
-	case strings.Contains(text, "0"):
-		return text + "."
-	default:
-		return text + ".0"
-	}
 }

@@ -4,10 +4,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"testing/quick"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -133,17 +131,6 @@ func TestImageCanBeReplaced(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "stand-in:16", made.Image)
 	assert.Equal(t, stack.Server.Image, plan(t, stack).Image)
-}
-
-func TestCPUs(t *testing.T) {
-	for number, want := range map[float64]string{0.5: "0.5", 1: "1.0", 2: "2.0", 1.5: "1.5", 0.25: "0.25", 10: "10.", 12: "12.0", 20: "20."} {
-		assert.Equal(t, want, cpus(number))
-	}
-	require.NoError(t, quick.Check(func(tenths uint16) bool {
-		number := float64(tenths%990+1) / 10
-		read, err := strconv.ParseFloat(cpus(number), 64)
-		return err == nil && read == number
-	}, nil))
 }
 
 func TestSecondsAreRoundedUp(t *testing.T) {

@@ -28,6 +28,8 @@ type Args struct {
 type Server struct {
 	pulumi.ResourceState
 	Container *docker.Container
+	// Network is the name of the internal one.
+	Network pulumi.StringOutput
 	// Version of PostgreSQL, as it says itself.
 	Version pulumi.StringOutput `pulumi:"version"`
 	// Superuser is ready as soon as the superuser can come in.
@@ -49,6 +51,7 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 	if err != nil {
 		return nil, err
 	}
+	server.Network = needs.internal.Name
 	server.Container, err = registerContainer(ctx, name, plan, needs, pulumi.Parent(server), pulumi.Provider(args.Docker), pulumi.DependsOn(needs.others))
 	if err != nil {
 		return nil, fmt.Errorf("container: %w", err)
@@ -138,6 +141,7 @@ func registerContainer(ctx *pulumi.Context, name string, plan Plan, needs *needs
 		Image:    pulumi.String(plan.Image),
 		Command:  pulumi.ToStringArray(plan.Command),
 		Hostname: pulumi.String(server.Name),
+		Dns:      pulumi.ToStringArray(dockerengine.NoNameServers()),
 		// Only a new cluster reads them.
 		Envs:                pulumi.ToSecret(pulumi.ToStringArray(plan.Environment)).(pulumi.StringArrayOutput),
 		Restart:             pulumi.String(server.Restart),
@@ -146,7 +150,7 @@ func registerContainer(ctx *pulumi.Context, name string, plan Plan, needs *needs
 		DestroyGraceSeconds: pulumi.Int(seconds(server.StopTimeout)),
 		StopTimeout:         pulumi.Int(seconds(server.StopTimeout)),
 		StopSignal:          pulumi.String("SIGINT"), // fast shutdown (manual, section 19.5)
-		Cpus:                pulumi.String(cpus(server.CPUs)),
+		Cpus:                pulumi.String(dockerengine.CPUs(server.CPUs)),
 		Memory:              pulumi.Int(server.Memory.MiB()),
 		MemorySwap:          pulumi.Int(server.Memory.MiB()),
 		MemoryReservation:   pulumi.Int(server.MemoryReservation.MiB()),

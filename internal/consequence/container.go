@@ -22,7 +22,7 @@ var anew = map[string]string{
 	"volumes": "storage", "mounts": "storage", "tmpfs": "storage in memory", "cpus": "CPU limit", "shmSize": "size of /dev/shm",
 	"logDriver": "log driver", "logOpts": "rotation of the log", "hostname": "host name", "name": "name", "stopTimeout": "time to stop",
 	"stopSignal": "signal to stop", "healthcheck": "health check", "envs": "environment", "entrypoints": "entrypoint", "user": "user",
-	"networkMode": "network mode", "capabilities": "capabilities", "securityOpts": "security options",
+	"networkMode": "network mode", "dns": "name servers", "capabilities": "capabilities", "securityOpts": "security options",
 }
 
 func (w context) ofContainer(change engine.Change) Effect {

@@ -6,21 +6,41 @@ import (
 	"strings"
 )
 
-// tagged takes the version and the kind of system out of an image's tag, such
-// as postgres:16.14-alpine@sha256:….
-var tagged = regexp.MustCompile(`:(\d+)(?:\.\d+)?(?:-(alpine|bookworm|trixie|bullseye))?[^/]*$`)
+// What an image's tag tells, such as postgres:16.14-alpine@sha256:… or timescaledb:2.14-pg16.
+var (
+	tag     = regexp.MustCompile(`:([^/:@]+)(?:@[^/]*)?$`)
+	ofMajor = regexp.MustCompile(`(?:^|[-_.])pg-?(\d+)|^(\d+)`)
+	system  = regexp.MustCompile(`alpine|bullseye|bookworm|trixie|forky`)
+)
+
+// told are the major version and the kind of system that an image's tag tells; empty where it does not.
+func told(image string) (major, kind string) {
+	parts := tag.FindStringSubmatch(image)
+	if parts == nil {
+		return "", ""
+	}
+	for _, named := range ofMajor.FindAllStringSubmatch(parts[1], -1) {
+		if named[1] != "" { // pg16 says more than a number in front, which is somebody else's version
+			major = named[1]
+		} else if major == "" {
+			major = named[2]
+		}
+	}
+	return major, system.FindString(parts[1])
+}
 
 // ofImage explains another image; forbidding says that data made with the old
 // one does not fit.
 func ofImage(before, after string) (reason string, forbidding bool) {
 	reason = fmt.Sprintf("image %s → %s", short(before), short(after))
-	old, wanted := tagged.FindStringSubmatch(before), tagged.FindStringSubmatch(after)
+	old, oldSystem := told(before)
+	wanted, wantedSystem := told(after)
 	switch {
-	case old == nil || wanted == nil:
+	case old == "" || wanted == "":
 		return reason, false
-	case old[1] != wanted[1]:
-		return fmt.Sprintf("%s: PostgreSQL %s does not start on data of PostgreSQL %s, which has to be dumped and restored", reason, wanted[1], old[1]), true
-	case (old[2] == "alpine") != (wanted[2] == "alpine"):
+	case old != wanted:
+		return fmt.Sprintf("%s: PostgreSQL %s does not start on data of PostgreSQL %s, which has to be dumped and restored", reason, wanted, old), true
+	case oldSystem != wantedSystem && (oldSystem == "alpine" || wantedSystem == "alpine" || oldSystem != "" && wantedSystem != ""):
 		return reason + ": another C library sorts text otherwise, and indexes on text have to be built anew", true
 	default:
 		return reason, false

@@ -67,7 +67,7 @@ func of(changes []engine.Change, facts Facts) context {
 	for _, change := range changes {
 		anew := change.Operation == "create" || change.Operation == "replace"
 		switch {
-		case change.Type == containerType && slices.Contains(done, change.Operation):
+		case change.Type == containerType && !engine.IsBackupAgent(change.Name) && slices.Contains(done, change.Operation):
 			found.container = change.Operation
 		case change.Type == networkType && (change.Operation == "replace" || change.Operation == "delete"):
 			found.networkGoes = true
@@ -91,6 +91,9 @@ func (w context) judge(change engine.Change) Effect {
 	}
 	if change.Operation == engine.Ignored {
 		return Effect{Reason: fmt.Sprintf("the plugin takes note of %s and does nothing", differences(change, change.Properties))}
+	}
+	if engine.IsBackupAgent(change.Name) {
+		return Effect{Reason: "of the container that makes backups, which nobody who uses the database notices"}
 	}
 	if inServer(change.Type) && change.Operation == "replace" && w.containerGoes() && len(change.Replaces) == 0 {
 		return Effect{Reason: "made anew with the container"}

@@ -28,6 +28,7 @@ type Console struct {
 	mutex   sync.Mutex
 	writer  progress.Writer
 	tracker *progress.Tracker
+	tenth   int // that was last shown
 }
 
 // New makes a console; progress is live where out is a terminal.
@@ -83,6 +84,24 @@ func (c *Console) Start(title string) (stop func()) {
 		<-rendered // the last frame is out before anything else is written
 		c.writer, c.tracker = nil, nil
 	}
+}
+
+// Progress shows how far what was started is, in percent, with a few words;
+// where nobody watches, each tenth is worth a line.
+func (c *Console) Progress(percent int, words string) {
+	c.mutex.Lock()
+	tracker, tenth := c.tracker, percent/10
+	if tracker == nil {
+		news := tenth > c.tenth
+		c.tenth = tenth
+		c.mutex.Unlock()
+		if news {
+			c.Report("  %3d %%  %s", percent, words)
+		}
+		return
+	}
+	defer c.mutex.Unlock()
+	tracker.UpdateMessage(fmt.Sprintf("%d %%  %s", percent, words))
 }
 
 // Event shows one event of the engine.
@@ -141,3 +160,10 @@ func (c *Console) Table(header []any, rows [][]any) {
 
 // Print writes what was asked for, quiet or not.
 func (c *Console) Print(format string, args ...any) { fmt.Fprintf(c.out, format, args...) }
+
+// Clear empties the terminal for what is shown anew, if there is one.
+func (c *Console) Clear() {
+	if c.live {
+		fmt.Fprint(c.out, "\x1b[H\x1b[2J")
+	}
+}

@@ -35,11 +35,10 @@ func (p *Project) backend() (url string, err error) {
 	if credentials.Current != "" {
 		return credentials.Current, nil
 	}
-	if err := os.MkdirAll(p.StateDir(), 0o700); err != nil {
-		return "", err
-	}
-	return "file://" + filepath.ToSlash(p.StateDir()), nil
+	return p.ownBackend(), nil
 }
+
+func (p *Project) ownBackend() string { return "file://" + filepath.ToSlash(p.StateDir()) }
 
 // ErrNoPassphrase says that a stack's secrets cannot be read or written.
 var ErrNoPassphrase = errors.New("no passphrase for the stack's secrets")
@@ -52,19 +51,36 @@ func PassphraseGiven() bool {
 // passphrase names the variables that give the engine the passphrase. A stack
 // whose root secret is local has one made; any other has to be given one.
 func (p *Project) passphrase(stack *config.Stack) (map[string]string, error) {
+	env, err := p.presentPassphrase(stack)
+	if !errors.Is(err, ErrNoPassphrase) || stack.RootSecretFrom != config.FromLocal {
+		return env, err
+	}
+	if err := p.MakePassphrase(stack.Name); err != nil {
+		return nil, err
+	}
+	return p.presentPassphrase(stack)
+}
+
+// CheckPassphrase says what a run that changes the stack lacks; it makes nothing.
+func (p *Project) CheckPassphrase(stack *config.Stack) error {
+	_, err := p.presentPassphrase(stack)
+	if errors.Is(err, ErrNoPassphrase) && stack.RootSecretFrom == config.FromLocal {
+		return nil // the run makes one
+	}
+	return err
+}
+
+// presentPassphrase is the passphrase that there is.
+func (p *Project) presentPassphrase(stack *config.Stack) (map[string]string, error) {
 	if PassphraseGiven() {
 		return nil, nil // the engine inherits it
 	}
 	path := p.PassphraseFile(stack.Name)
-	if _, err := os.Stat(path); err == nil {
-		return map[string]string{"PULUMI_CONFIG_PASSPHRASE_FILE": path}, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if stack.RootSecretFrom != config.FromLocal {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: set PULUMI_CONFIG_PASSPHRASE_FILE (or PULUMI_CONFIG_PASSPHRASE), or make a passphrase and a root secret with: wcrdb init %s", ErrNoPassphrase, stack.Name)
 	}
-	return map[string]string{"PULUMI_CONFIG_PASSPHRASE_FILE": path}, p.MakePassphrase(stack.Name)
+	return map[string]string{"PULUMI_CONFIG_PASSPHRASE_FILE": path}, err
 }
 
 // MakePassphrase makes the passphrase of a stack, which must not have one.

@@ -20,15 +20,14 @@ type lock struct {
 // lockWait is how long a run waits for another one to end.
 const lockWait = 2 * time.Minute
 
-// releaseStaleLock waits while another run works on the stack, and removes the
+// Await waits while another run works on the stack, and removes the
 // lock that a killed one has left. Only the file backend has such locks.
-func (s *Stack) releaseStaleLock(ctx context.Context) error {
+func (s *Stack) Await(ctx context.Context) error {
 	path, local := s.stateFile()
 	if !local {
 		return nil
 	}
-	state := filepath.Dir(filepath.Dir(filepath.Dir(path)))
-	pattern := filepath.Join(state, "locks", "organization", s.Project.Name, s.Config.Name, "*.json")
+	pattern := filepath.Join(backendFolder(path), "locks", "organization", s.Project.Name, s.Config.Name, "*.json")
 	hostname, err := os.Hostname()
 	if err != nil {
 		return err

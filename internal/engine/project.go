@@ -57,6 +57,11 @@ func (p *Project) LocalDir(stack string) string {
 	return filepath.Join(p.Dir, filepath.FromSlash(config.LocalDir(stack)))
 }
 
+// workspaceDir is the folder that the engine works in.
+func (p *Project) workspaceDir(stack string) string {
+	return filepath.Join(p.LocalDir(stack), "project")
+}
+
 // stackName is what names a stack, its file and its folder.
 var stackName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]*$`)
 

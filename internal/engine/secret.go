@@ -27,7 +27,11 @@ func (s *Stack) PreviousRootSecret(ctx context.Context) (string, error) {
 
 func (s *Stack) secret(ctx context.Context, key, file string) (string, error) {
 	if s.Config.RootSecretFrom == config.FromLocal {
-		return password.LocalRootSecret(filepath.Join(s.Project.LocalDir(s.Config.Name), file))
+		path := filepath.Join(s.Project.LocalDir(s.Config.Name), file)
+		if s.reading {
+			return password.ReadLocalRootSecret(path)
+		}
+		return password.LocalRootSecret(path)
 	}
 	stdout, stderr, _, err := s.command(ctx, nil, "config", "get", s.Project.Name+":"+key, "--stack", s.Config.Name)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -44,8 +45,8 @@ type Stack struct {
 	cli       *cli
 	auto      auto.Stack
 	workspace auto.Workspace
-	exists    bool
-	temporary string // folder of a throwaway backend
+	temporary string // folder that is gone with Close
+	reading   bool   // opened by OpenReading
 }
 
 // Open prepares a stack whose state is kept.
@@ -58,11 +59,22 @@ func Open(ctx context.Context, project *Project, stack *config.Stack, tools Tool
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(project.LocalDir(stack.Name), "project")
-	if err := project.writeWorkspace(dir, stack.Name, true); err != nil {
+	if backend == project.ownBackend() {
+		if err := os.MkdirAll(project.StateDir(), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := project.writeWorkspace(project.workspaceDir(stack.Name), stack.Name, true); err != nil {
 		return nil, err
 	}
-	return open(ctx, &Stack{Project: project, Config: stack, dir: dir, backend: backend}, tools, env)
+	opened, err := open(ctx, &Stack{Project: project, Config: stack, dir: project.workspaceDir(stack.Name), backend: backend}, tools, env)
+	if err != nil {
+		return nil, err
+	}
+	if err := opened.selectStack(ctx); err != nil {
+		return nil, err
+	}
+	return opened, opened.Await(ctx)
 }
 
 // OpenThrowaway prepares a stack with an empty state that is gone with Close:
@@ -88,9 +100,13 @@ func openThrowaway(ctx context.Context, dir string, project *Project, stack *con
 		return nil, err
 	}
 	opened := &Stack{Project: project, Config: stack, dir: work, backend: "file://" + filepath.ToSlash(state), temporary: dir}
-	return open(ctx, opened, tools, map[string]string{"PULUMI_CONFIG_PASSPHRASE": "nothing is kept"})
+	if _, err := open(ctx, opened, tools, map[string]string{"PULUMI_CONFIG_PASSPHRASE": "nothing is kept"}); err != nil {
+		return nil, err
+	}
+	return opened, opened.selectStack(ctx)
 }
 
+// open readies the engine for a stack, and starts nothing yet.
 func open(ctx context.Context, s *Stack, tools Tools, env map[string]string) (*Stack, error) {
 	environment := map[string]string{
 		"PULUMI_BACKEND_URL":                            s.backendURL(),
@@ -108,13 +124,7 @@ func open(ctx context.Context, s *Stack, tools Tools, env map[string]string) (*S
 	s.workspace, err = auto.NewLocalWorkspace(ctx,
 		auto.Pulumi(s.cli), auto.WorkDir(s.dir), auto.EnvVars(environment),
 		auto.Program(apart(tools.Program)))
-	if err != nil {
-		return nil, err
-	}
-	if err := s.selectStack(ctx); err != nil {
-		return nil, err
-	}
-	return s, s.releaseStaleLock(ctx)
+	return s, err
 }
 
 // apart runs a program on a stack of calls of its own. The state has every
@@ -126,35 +136,37 @@ func apart(program pulumi.RunFunc) pulumi.RunFunc {
 	}
 	return func(ctx *pulumi.Context) error {
 		ended := make(chan error)
-		go func() { ended <- program(ctx) }()
+		go func() { ended <- guarded(program, ctx) }()
 		return <-ended
 	}
 }
 
+// guarded makes an error of a panic, which on calls of its own nobody else recovers.
+func guarded(program pulumi.RunFunc, ctx *pulumi.Context) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("the program panicked: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	return program(ctx)
+}
+
 // selectStack finds out whether the stack exists and makes it if not.
-func (s *Stack) selectStack(ctx context.Context) error {
+func (s *Stack) selectStack(ctx context.Context) (err error) {
 	if path, local := s.stateFile(); local {
-		if _, err := os.Stat(path); err == nil {
-			s.exists = true
+		there, err := s.begin(path)
+		if err != nil {
+			return fmt.Errorf("state of stack %s: %w", s.Config.Name, err)
+		}
+		if there {
 			s.cli.known["stack select"] = ""
 		}
 	}
-	var err error
-	if s.exists {
-		s.auto, err = auto.SelectStack(ctx, s.Config.Name, s.workspace)
+	if s.auto, err = auto.SelectStack(ctx, s.Config.Name, s.workspace); !auto.IsSelectStack404Error(err) {
 		return err
-	}
-	if _, local := s.stateFile(); !local {
-		if s.auto, err = auto.SelectStack(ctx, s.Config.Name, s.workspace); err == nil {
-			s.exists = true
-			return nil
-		} else if !auto.IsSelectStack404Error(err) {
-			return err
-		}
 	}
 	s.auto, err = auto.NewStack(ctx, s.Config.Name, s.workspace)
 	if auto.IsCreateStack409Error(err) { // made meanwhile: by another run, or by what a killed one has left
-		s.exists = true
 		s.auto, err = auto.SelectStack(ctx, s.Config.Name, s.workspace)
 	}
 	return err
@@ -191,7 +203,7 @@ func (s *Stack) run(ctx context.Context, watch Watch, operation func(chan<- even
 		if _, local := s.stateFile(); !local || !auto.IsConcurrentUpdateError(err) {
 			return summary.result, s.explain(err, summary)
 		}
-		if err := s.releaseStaleLock(ctx); err != nil {
+		if err := s.Await(ctx); err != nil {
 			return summary.result, err
 		}
 	}
@@ -275,6 +287,10 @@ func (s *Stack) Refresh(ctx context.Context, options Options, watch Watch) (Resu
 
 // Down deletes everything but what is protected.
 func (s *Stack) Down(ctx context.Context, options Options, watch Watch) (Result, error) {
+	state, err := s.State(ctx)
+	if err != nil || len(state.Resources()) == 0 { // an up that was refused at its beginning has not even a snapshot
+		return Result{}, err
+	}
 	s.cli.known["stack history"] = "[]"
 	s.cli.extra["destroy"] = []string{"--exclude-protected"}
 	return s.run(ctx, watch, func(channel chan<- events.EngineEvent) error {

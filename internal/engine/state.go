@@ -29,6 +29,9 @@ func (s *Stack) stateFile() (string, bool) {
 	return filepath.Join(filepath.FromSlash(dir), ".pulumi", "stacks", s.Project.Name, s.Config.Name+".json"), true
 }
 
+// backendFolder is the folder .pulumi of a state's file.
+func backendFolder(path string) string { return filepath.Join(filepath.Dir(path), "..", "..") }
+
 // backendURL is the backend as the engine is told. The file backend describes
 // every file in a second one next to it, which is not written whole or not at
 // all: a run killed there would leave a state that nothing can read. Nobody
@@ -74,11 +77,19 @@ func (s *Stack) State(ctx context.Context) (*State, error) {
 // Resources of the state, in the order in which they depend on each other.
 func (s *State) Resources() []apitype.ResourceV3 { return s.deployment.Resources }
 
-// Find returns the resource of a type, if there is exactly one.
+// BackupAgent ends the name of the container that makes backups: it comes and
+// goes without anybody who uses the database noticing.
+const BackupAgent = "-backup-agent"
+
+// IsBackupAgent says whether a resource is that container.
+func IsBackupAgent(name string) bool { return strings.HasSuffix(name, BackupAgent) }
+
+// Find returns the resource of a type, if there is exactly one beside the
+// container that makes backups.
 func (s *State) Find(resourceType string) (apitype.ResourceV3, bool) {
 	var found []apitype.ResourceV3
 	for _, resource := range s.deployment.Resources {
-		if string(resource.Type) == resourceType && !resource.Delete {
+		if string(resource.Type) == resourceType && !resource.Delete && !IsBackupAgent(resource.URN.Name()) {
 			found = append(found, resource)
 		}
 	}
@@ -86,6 +97,16 @@ func (s *State) Find(resourceType string) (apitype.ResourceV3, bool) {
 		return apitype.ResourceV3{}, false
 	}
 	return found[0], true
+}
+
+// FindBackupAgent returns the container that makes backups, if there is one.
+func (s *State) FindBackupAgent(containerType string) (apitype.ResourceV3, bool) {
+	for _, resource := range s.deployment.Resources {
+		if string(resource.Type) == containerType && !resource.Delete && IsBackupAgent(resource.URN.Name()) {
+			return resource, true
+		}
+	}
+	return apitype.ResourceV3{}, false
 }
 
 // Pending are the operations that were under way when a run was killed.

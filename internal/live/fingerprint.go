@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/docker/docker/client"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/witchcityrope/database/internal/dockerengine"
@@ -21,7 +22,7 @@ var fingerprintQuery string
 // Fingerprint hashes everything that a stack declares and somebody could have
 // changed by hand. Equal fingerprints mean that a refresh would find nothing;
 // different ones, that something changed, if only a table that a migration
-// made. It costs two queries and a few requests, where a refresh costs seconds.
+// made. It costs three queries and a few requests, where a refresh costs seconds.
 func (s Server) Fingerprint(ctx context.Context) (string, error) {
 	parts := []any{}
 	add := func(part any, err error) error {
@@ -30,6 +31,12 @@ func (s Server) Fingerprint(ctx context.Context) (string, error) {
 	}
 	for _, look := range []func() error{
 		func() error { return add(containerPart(ctx, s.Engine, s.Container)) },
+		func() error {
+			if !s.Stack.Backup.Enabled {
+				return nil
+			}
+			return add(containerPart(ctx, s.Engine, s.Stack.BackupContainer()))
+		},
 		func() error { return add(networkPart(ctx, s.Engine, s.Stack.Network.Name)) },
 		func() error { return add(networkPart(ctx, s.Engine, s.Stack.Network.AdminName)) },
 		func() error { return add(s.catalogPart(ctx)) },
@@ -76,7 +83,20 @@ func (s Server) catalogPart(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	defer connection.Close(context.WithoutCancel(ctx))
-	var hash string
-	err = connection.QueryRow(ctx, fingerprintQuery).Scan(&hash)
-	return hash, err
+	return catalog(ctx, connection)
+}
+
+// catalog hashes what one database's session sees. What is granted on
+// parameters has a catalogue since PostgreSQL 15.
+func catalog(ctx context.Context, connection *pgx.Conn) ([]*string, error) {
+	hashes := make([]*string, 2)
+	if err := connection.QueryRow(ctx, fingerprintQuery).Scan(&hashes[0]); err != nil {
+		return nil, err
+	}
+	var known bool
+	if err := connection.QueryRow(ctx, "SELECT to_regclass('pg_catalog.pg_parameter_acl') IS NOT NULL").Scan(&known); err != nil || !known {
+		return hashes, err
+	}
+	err := connection.QueryRow(ctx, "SELECT string_agg(concat_ws(' ', parname, paracl::text), E'\n' ORDER BY parname) FROM pg_parameter_acl").Scan(&hashes[1])
+	return hashes, err
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -54,6 +55,8 @@ type Server struct {
 	Container  string
 	Stack      *config.Stack
 	Derivation *password.Derivation
+	// CA has the certificates, as PEM, that Login verifies the server's by where TLS is on.
+	CA []byte
 }
 
 // Superuser opens a session as the superuser with the password of the present
@@ -96,6 +99,9 @@ func (s Server) login(ctx context.Context, database string, generations ...int) 
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(s.Stack.Server.ReadyTimeout))
 	defer cancel()
 	username := s.Stack.Target.Username
+	if len(generations) > 1 { // a rotation may set the present one after it was tried
+		generations = append(slices.Clone(generations), generations[0])
+	}
 	for {
 		var err error
 		for _, generation := range generations {
@@ -154,8 +160,14 @@ func wrongPassword(err error) bool {
 // Administrator opens a session as an external server's superuser, whose
 // certificate is verified.
 func Administrator(ctx context.Context, stack *config.Stack, secret string) (*pgx.Conn, error) {
+	return External(ctx, stack, stack.Target.Username, secret)
+}
+
+// External opens a session as any login of an external server, whose
+// certificate is verified.
+func External(ctx context.Context, stack *config.Stack, login, secret string) (*pgx.Conn, error) {
 	settings, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=verify-full application_name=wcrdb",
-		stack.Host(), stack.Port(), stack.Target.Username, stack.Database.Name))
+		stack.Host(), stack.Port(), login, stack.Database.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -164,13 +176,18 @@ func Administrator(ctx context.Context, stack *config.Stack, secret string) (*pg
 		if err != nil {
 			return nil, fmt.Errorf("target.caFile: %w", err)
 		}
-		settings.TLSConfig.RootCAs = x509.NewCertPool()
-		if !settings.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
+		if !trust(settings, pem) {
 			return nil, fmt.Errorf("target.caFile: %s has no certificate", stack.Target.CAFile)
 		}
 	}
 	settings.Password = secret
 	return pgx.ConnectConfig(ctx, settings)
+}
+
+// trust lets a session verify the server by these certificates and no others.
+func trust(settings *pgx.ConnConfig, pem []byte) bool {
+	settings.TLSConfig.RootCAs = x509.NewCertPool()
+	return settings.TLSConfig.RootCAs.AppendCertsFromPEM(pem)
 }
 
 func connect(ctx context.Context, host string, port int, username, secret, database string) (*pgx.Conn, error) {
@@ -182,5 +199,7 @@ func connect(ctx context.Context, host string, port int, username, secret, datab
 		return nil, err
 	}
 	settings.Password = secret
+	// What the stack sets for everybody is not meant for an administrator who drops a database.
+	settings.RuntimeParams["statement_timeout"] = "0"
 	return pgx.ConnectConfig(ctx, settings)
 }

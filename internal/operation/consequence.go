@@ -48,21 +48,26 @@ func (o *Operation) facts(options engine.Options) (consequence.Facts, error) {
 // apply makes reality what the stack declares, once what that means is
 // approved. Where nothing is there yet, nothing can be interrupted or lost;
 // where nothing was edited since the last run, and options ask for no repair,
-// nothing will change.
+// nothing will change but what time has run out for, such as a certificate, and
+// that is told afterwards.
 func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools, options engine.Options) (engine.Result, consequence.Forecast, error) {
 	forecast := consequence.New(nil, consequence.Facts{})
 	state, err := stack.State(ctx)
 	if err != nil {
 		return engine.Result{}, forecast, err
 	}
-	repairs := options.Refresh || len(options.Replace) > 0
-	if len(state.Resources()) > 0 && (repairs || o.edited(tools)) {
+	repairs, there := options.Refresh || len(options.Replace) > 0, len(state.Resources()) > 0
+	asks := there && (repairs || o.edited(tools))
+	if asks {
 		var foreseen engine.Result
 		if foreseen, forecast, err = o.foresee(ctx, stack, options); err != nil {
 			return engine.Result{}, forecast, err
 		}
 		owners, err := o.checkDropped(ctx, stack, foreseen.Changes)
 		if err != nil {
+			return engine.Result{}, forecast, err
+		}
+		if err := o.checkGuests(ctx, stack, foreseen.Changes); err != nil {
 			return engine.Result{}, forecast, err
 		}
 		if err := o.mayRestart(ctx, stack, forecast); err != nil {
@@ -74,6 +79,9 @@ func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools
 		if err := o.handOver(ctx, stack, owners); err != nil {
 			return engine.Result{}, forecast, err
 		}
+		if err := o.takenOver(ctx, stack, foreseen.Changes); err != nil {
+			return engine.Result{}, forecast, err
+		}
 	}
 	if emptied, err := o.empty(ctx, stack, forecast); err != nil {
 		return engine.Result{}, forecast, err
@@ -82,7 +90,33 @@ func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools
 	}
 	outage := &outage{}
 	result, err := stack.Up(ctx, options, outage.watch(o.Watch))
-	return result, forecast, errors.Join(err, o.rememberInterruption(outage))
+	err = errors.Join(err, o.rememberInterruption(outage))
+	if there && !asks && err == nil {
+		facts, failed := o.facts(options)
+		forecast, err = consequence.New(result.Changes, facts), failed
+	}
+	return result, forecast, err
+}
+
+// checkGuests refuses changes that delete a network which somebody else is on.
+func (o *Operation) checkGuests(ctx context.Context, stack *engine.Stack, changes []engine.Change) error {
+	networks := deletedNetworks(changes)
+	if recovery := o.recovery(stack, nil); recovery != nil && len(networks) > 0 {
+		if err := recovery.alone(ctx, networks...); err != nil {
+			return fmt.Errorf("stack %s: a network would be deleted or made anew: %w", o.Stack, err)
+		}
+	}
+	return nil
+}
+
+// deletedNetworks are the networks that do not outlast changes, by the names that they have now.
+func deletedNetworks(changes []engine.Change) (names []string) {
+	for _, change := range changes {
+		if name, _ := change.Before["name"].(string); change.Type == networkType && slices.Contains([]string{"replace", "delete"}, change.Operation) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // empty removes a container that is to be made anew with its data in memory, and
@@ -90,7 +124,7 @@ func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools
 // after it has made those of the new one, by the same names.
 func (o *Operation) empty(ctx context.Context, stack *engine.Stack, forecast consequence.Forecast) (emptied bool, err error) {
 	replaced := slices.ContainsFunc(forecast.Effects, func(effect consequence.Effect) bool {
-		return effect.Type == containerType && effect.Operation == "replace"
+		return effect.Type == containerType && effect.Operation == "replace" && !engine.IsBackupAgent(effect.Name)
 	})
 	if !replaced || o.config.Target.Type != config.Container {
 		return false, nil
@@ -104,10 +138,7 @@ func (o *Operation) empty(ctx context.Context, stack *engine.Stack, forecast con
 		return false, nil
 	}
 	o.Report("the container is removed, and its data in memory with it: everything is made anew")
-	if _, err := o.recovery(stack, nil).removeContainer(ctx, string(container.ID)); err != nil {
-		return false, err
-	}
-	return true, stack.Edit(ctx, forget(container.URN, true))
+	return true, o.recovery(stack, nil).discard(ctx, container)
 }
 
 // approve asks whoever runs the operation; without anybody, nothing that

@@ -51,3 +51,14 @@ func TestNobodyApprovesAnInterruption(t *testing.T) {
 	assert.NoError(t, operation.approve(consequence.Forecast{Class: consequence.NewSessions}))
 	assert.ErrorContains(t, operation.approve(consequence.Forecast{Class: consequence.Restart, Effects: []consequence.Effect{{Class: consequence.Restart}}}), "not approved")
 }
+
+func TestDeletedNetworksHaveTheNamesOfBefore(t *testing.T) {
+	network := func(operation, before, after string) engine.Change {
+		return engine.Change{Operation: operation, Type: networkType, Before: map[string]any{"name": before}, After: map[string]any{"name": after}}
+	}
+	assert.Equal(t, []string{"old", "admin", "dropped"}, deletedNetworks([]engine.Change{
+		network("replace", "old", "new"), network("replace", "admin", "admin"), network("delete", "dropped", ""), network("update", "kept", "kept"),
+		{Operation: "create", Type: networkType, After: map[string]any{"name": "made"}},
+		{Operation: "replace", Type: containerType, Before: map[string]any{"name": "db"}},
+	}))
+}

@@ -21,14 +21,12 @@ type holder struct {
 	what    string
 	query   string // the names of what is kept
 	release string // how to get rid of one
-	fits    func(wanted string, kept int) bool
+	fits    func(stack *config.Stack, kept int) bool
 }
 
-// atLeast demands a number that is not below the count.
-func atLeast(wanted string, kept int) bool {
-	var number int
-	_, err := fmt.Sscan(wanted, &number)
-	return err == nil && number >= kept
+// atLeast demands that a setting is not below the count.
+func atLeast(setting string) func(*config.Stack, int) bool {
+	return func(stack *config.Stack, kept int) bool { return stack.SettingNumber(setting) >= float64(kept) }
 }
 
 // holders are in the order in which people would clear them away (manual,
@@ -37,22 +35,22 @@ var holders = []holder{
 	{
 		setting: "max_prepared_transactions", what: "prepared transactions",
 		query:   "SELECT gid FROM pg_prepared_xacts ORDER BY 1",
-		release: "COMMIT PREPARED or ROLLBACK PREPARED", fits: atLeast,
+		release: "COMMIT PREPARED or ROLLBACK PREPARED", fits: atLeast("max_prepared_transactions"),
 	},
 	{
 		setting: "max_replication_slots", what: "replication slots",
 		query:   "SELECT slot_name FROM pg_replication_slots WHERE NOT temporary ORDER BY 1",
-		release: "pg_drop_replication_slot", fits: atLeast,
+		release: "pg_drop_replication_slot", fits: atLeast("max_replication_slots"),
 	},
 	{
 		setting: "wal_level", what: "physical replication slots",
 		query:   "SELECT slot_name FROM pg_replication_slots WHERE NOT temporary AND slot_type = 'physical' ORDER BY 1",
-		release: "pg_drop_replication_slot", fits: func(wanted string, _ int) bool { return wanted != "minimal" },
+		release: "pg_drop_replication_slot", fits: func(stack *config.Stack, _ int) bool { return stack.SettingWord("wal_level") != "minimal" },
 	},
 	{
 		setting: "wal_level", what: "logical replication slots",
 		query:   "SELECT slot_name FROM pg_replication_slots WHERE NOT temporary AND slot_type = 'logical' ORDER BY 1",
-		release: "pg_drop_replication_slot", fits: func(wanted string, _ int) bool { return wanted == "logical" },
+		release: "pg_drop_replication_slot", fits: func(stack *config.Stack, _ int) bool { return stack.SettingWord("wal_level") == "logical" },
 	},
 }
 
@@ -66,7 +64,15 @@ func (o *Operation) mayRestart(ctx context.Context, stack *engine.Stack, forecas
 	if err != nil {
 		return err
 	}
-	server := o.recovery(stack, derivation).server(o.config.Server.Name)
+	current, err := stack.State(ctx)
+	if err != nil {
+		return err
+	}
+	name := o.config.Server.Name
+	if container, known := current.Find(containerType); known { // which may be about to get another name
+		name = string(container.ID)
+	}
+	server := o.recovery(stack, derivation).server(name)
 	if state, err := live.Container(ctx, o.docker, server.Container); err != nil || state != live.Running {
 		return err
 	}
@@ -81,11 +87,7 @@ func (o *Operation) mayRestart(ctx context.Context, stack *engine.Stack, forecas
 func obstacles(ctx context.Context, connection *pgx.Conn, stack *config.Stack) error {
 	var faults []error
 	for _, holder := range holders {
-		rows, err := connection.Query(ctx, holder.query)
-		if err != nil {
-			return fmt.Errorf("asking for %s: %w", holder.what, err)
-		}
-		kept, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		kept, err := texts(ctx, connection, holder.query)
 		if err != nil {
 			return fmt.Errorf("asking for %s: %w", holder.what, err)
 		}
@@ -94,7 +96,7 @@ func obstacles(ctx context.Context, connection *pgx.Conn, stack *config.Stack) e
 			setting, _ := stack.Catalogue().Lookup(holder.setting)
 			wanted = setting.Default
 		}
-		if len(kept) > 0 && !holder.fits(wanted, len(kept)) {
+		if len(kept) > 0 && !holder.fits(stack, len(kept)) {
 			faults = append(faults, fmt.Errorf("settings.%s: %s: the server keeps %d %s (%s) and would not start again; nothing was changed: "+
 				"end them first (%s), or leave the setting as it is", holder.setting, wanted, len(kept), holder.what, strings.Join(kept, ", "), holder.release))
 		}

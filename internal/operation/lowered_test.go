@@ -33,6 +33,13 @@ func TestLoweredSettingsNeedAnOrder(t *testing.T) {
 	require.NoError(t, obstacles(t.Context(), session, lowered), "nothing is kept yet")
 	execute("CREATE TABLE kept (x int)", "SELECT pg_create_physical_replication_slot('phys', true)", "SELECT pg_create_logical_replication_slot('log', 'pgoutput')",
 		"BEGIN", "INSERT INTO kept VALUES (1)", "PREPARE TRANSACTION 'later'")
+	spelt := func(level string) error {
+		return obstacles(t.Context(), session, configtest.Stack(t, "dev", map[string]string{
+			"settings": `{"shared_preload_libraries": "pg_stat_statements", "max_prepared_transactions": "0x5", "max_wal_senders": 0, "wal_level": "` + level + `"}`}))
+	}
+	assert.NoError(t, spelt("Logical"), "the case of a word does not matter")
+	assert.ErrorContains(t, spelt("MINIMAL"), "settings.wal_level: MINIMAL: the server keeps 1 physical replication slots")
+	assert.ErrorContains(t, spelt("archive"), "1 logical replication slots")
 	err := obstacles(t.Context(), session, lowered)
 	for refusal := range refusals {
 		assert.ErrorContains(t, err, refusal)

@@ -44,8 +44,10 @@ type Operation struct {
 	ProviderName string
 	// Access is who may do what by a configuration.
 	Access func(*config.Stack) privileges.Model
-	Report Reporter
-	Watch  engine.Watch
+	// Connect says how the application reaches the database of a configuration.
+	Connect func(*config.Stack, *password.Derivation) (Handed, error)
+	Report  Reporter
+	Watch   engine.Watch
 	// Approve decides about what an up means, before anything is done; an error
 	// refuses it. If nil, whatever interrupts or loses data is refused.
 	Approve func(consequence.Forecast) error
@@ -104,6 +106,10 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 	if err := o.checkAuthority(ctx, stack); err != nil {
 		return Report{}, err
 	}
+	undrilled, err := o.checkDrill(ctx, stack)
+	if err != nil {
+		return Report{}, err
+	}
 	derivation, err := o.derivation(ctx, stack)
 	if err != nil {
 		return Report{}, err
@@ -119,9 +125,11 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 			return Report{}, err
 		}
 	}
-	ending, err := o.checkSlots(ctx, stack, recovery, repair)
-	if err != nil {
-		return Report{}, err
+	var ending []string
+	if o.edited(tools) {
+		if ending, err = o.checkSlots(ctx, stack, recovery, repair); err != nil {
+			return Report{}, err
+		}
 	}
 	switch {
 	case repair.gone:
@@ -160,6 +168,15 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 	if err != nil {
 		return Report{Result: result}, err
 	}
+	if again, err := o.incomplete(ctx, stack, result.Changes); err != nil {
+		return Report{Result: result}, err
+	} else if again {
+		if _, _, err := o.apply(ctx, stack, tools, engine.Options{Refresh: true}); err != nil {
+			return Report{Result: result}, err
+		}
+		repair.refresh = true
+	}
+	result.Warnings = append(result.Warnings, undrilled...)
 	report := Report{Result: result, Consequence: forecast, StandIns: tools.standIns, Image: tools.image}
 	if err := o.endSessions(ctx, recovery, ending); err != nil {
 		return report, err
@@ -179,8 +196,8 @@ func (o *Operation) up(ctx context.Context, stack *engine.Stack, tools *tools) (
 
 // upAfter brings up what can be without a look at the rest, which can then be
 // looked at.
-func (o *Operation) upAfter(ctx context.Context, stack *engine.Stack, tools *tools, replace []string, plugins ...string) error {
-	if _, err := o.refreshOnly(ctx, stack, plugins...); err != nil {
+func (o *Operation) upAfter(ctx context.Context, stack *engine.Stack, tools *tools, replace []string, types ...string) error {
+	if _, err := o.refreshOnly(ctx, stack, types...); err != nil {
 		return err
 	}
 	if err := o.forgetDeclared(); err != nil {
@@ -190,22 +207,23 @@ func (o *Operation) upAfter(ctx context.Context, stack *engine.Stack, tools *too
 	return err
 }
 
-// Plugins whose resources can be looked at where there is no server, and where
-// it has no TLS.
+// Types of resources, by how they begin, that can be looked at where there is
+// no server, and where it has no TLS: then, what hangs on roles has to wait until
+// roles can be looked at.
 var (
-	withoutServer = []string{"docker", "tls"}
-	withoutTLS    = append(slices.Clone(withoutServer), "pgserver")
+	withoutServer = []string{"docker:", "tls:"}
+	withoutTLS    = append(slices.Clone(withoutServer), superuserType, fileType, settingType, databaseType)
 )
 
-// refreshOnly looks at the resources of some plugins.
-func (o *Operation) refreshOnly(ctx context.Context, stack *engine.Stack, plugins ...string) (engine.Result, error) {
+// refreshOnly looks at the resources of some types.
+func (o *Operation) refreshOnly(ctx context.Context, stack *engine.Stack, types ...string) (engine.Result, error) {
 	state, err := stack.State(ctx)
 	if err != nil {
 		return engine.Result{}, err
 	}
 	var targets []string
 	for _, resource := range state.Resources() {
-		if plugin, _, _ := strings.Cut(string(resource.Type), ":"); slices.Contains(plugins, plugin) {
+		if slices.ContainsFunc(types, func(begin string) bool { return strings.HasPrefix(string(resource.Type), begin) }) {
 			targets = append(targets, string(resource.URN))
 		}
 	}
@@ -234,6 +252,11 @@ func (o *Operation) Preview(ctx context.Context, refresh bool) (report Report, e
 		if report.Result, report.Consequence, err = o.foresee(ctx, stack, engine.Options{Refresh: refresh}); err != nil {
 			return err
 		}
+		undrilled, err := o.checkDrill(ctx, stack)
+		if err != nil {
+			return err
+		}
+		report.Warnings = append(report.Warnings, undrilled...)
 		report.Access, err = o.accessChanges(ctx, stack)
 		return err
 	})
@@ -302,11 +325,11 @@ func (o *Operation) settle(ctx context.Context, stack *engine.Stack, derivation 
 	if recovery == nil {
 		return nil
 	}
-	if err := recovery.alone(ctx); err != nil {
-		return err
-	}
 	state, err := stack.State(ctx)
 	if err != nil {
+		return err
+	}
+	if err := recovery.alone(ctx, namesOf(state.Resources(), networkType)...); err != nil {
 		return err
 	}
 	if len(state.Pending()) > 0 {

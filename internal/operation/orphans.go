@@ -9,6 +9,8 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/consequence"
@@ -27,18 +29,22 @@ func (r *recovery) removeOrphans(ctx context.Context, state *engine.State) error
 		known[string(resource.Type)+" "+name] = true
 	}
 	stack := r.stack.Config
+	if err := r.orphansAlone(ctx, known, stack.Network.Name, stack.Network.AdminName); err != nil {
+		return err
+	}
 	for _, orphan := range []struct {
 		resourceType, name string
 		remove             func(context.Context, string) (bool, error)
 	}{
 		{containerType, stack.Server.Name, r.removeContainer},
+		{containerType, stack.BackupContainer(), r.removeContainer},
 		{networkType, stack.Network.Name, r.removeNetwork},
 		{networkType, stack.Network.AdminName, r.removeNetwork},
 	} {
 		if known[orphan.resourceType+" "+orphan.name] {
 			continue
 		}
-		if orphan.resourceType == containerType {
+		if orphan.name == stack.Server.Name && orphan.resourceType == containerType {
 			running, err := live.Container(ctx, r.docker, orphan.name)
 			if err == nil {
 				err = r.checkOwner(ctx, orphan.name)
@@ -161,20 +167,52 @@ func (r *recovery) removeNetwork(ctx context.Context, name string) (bool, error)
 	return true, r.docker.NetworkRemove(ctx, found.ID)
 }
 
-// alone refuses to go on while somebody else's container is on one of the
-// stack's networks: Docker deletes no network that is in use, and finds out
-// only after the database is gone.
-func (r *recovery) alone(ctx context.Context) error {
-	var faults []error
-	for _, name := range []string{r.stack.Config.Network.Name, r.stack.Config.Network.AdminName} {
+// orphansAlone refuses to make room for networks that are not this stack's, or that somebody is on.
+func (r *recovery) orphansAlone(ctx context.Context, known map[string]bool, names ...string) error {
+	orphans := slices.DeleteFunc(names, func(name string) bool { return known[networkType+" "+name] })
+	for _, name := range orphans {
 		found, ok, err := dockerengine.Network(ctx, r.docker, name)
+		if err == nil && ok {
+			err = r.ours(found.Labels)
+		}
+		if err != nil {
+			return fmt.Errorf("network %s, which the state does not know: %w", name, err)
+		}
+	}
+	return r.alone(ctx, orphans...)
+}
+
+// alone refuses to go on while somebody else's container is on one of the
+// networks: Docker deletes no network that is in use, and finds out only after
+// the database's container is gone.
+func (r *recovery) alone(ctx context.Context, networks ...string) error {
+	state, err := r.stack.State(ctx)
+	if err != nil {
+		return err
+	}
+	own := append(namesOf(state.Resources(), containerType), r.stack.Config.Server.Name, r.stack.Config.BackupContainer())
+	return unused(ctx, r.docker, networks, own)
+}
+
+// namesOf are the names in Docker of the resources of a type.
+func namesOf(resources []apitype.ResourceV3, resourceType string) (names []string) {
+	for _, resource := range resources {
+		if name, _ := resource.Inputs["name"].(string); string(resource.Type) == resourceType && name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// unused demands that nobody else is on networks that are to be deleted.
+func unused(ctx context.Context, docker client.NetworkAPIClient, networks, own []string) error {
+	var faults []error
+	for _, name := range networks {
+		found, _, err := dockerengine.Network(ctx, docker, name)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			continue
-		}
-		for _, guest := range guests(found.Containers, r.stack.Config.Server.Name) {
+		for _, guest := range guests(found.Containers, own...) {
 			faults = append(faults, fmt.Errorf("network %s is still used by container %s, so nothing was deleted: stop that container, or take it off with docker network disconnect %s %s",
 				name, guest, name, guest))
 		}
@@ -182,11 +220,11 @@ func (r *recovery) alone(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// guests are the names of the containers on a network, but for the server's own.
-func guests(endpoints map[string]network.EndpointResource, server string) []string {
+// guests are the names of the containers on a network, but for the stack's own.
+func guests(endpoints map[string]network.EndpointResource, own ...string) []string {
 	var names []string
 	for _, endpoint := range endpoints {
-		if endpoint.Name != server {
+		if !slices.Contains(own, endpoint.Name) {
 			names = append(names, endpoint.Name)
 		}
 	}

@@ -34,7 +34,7 @@ func (o *outage) see(event events.EngineEvent, now time.Time) {
 	switch {
 	case event.ResourcePreEvent != nil:
 		step := event.ResourcePreEvent.Metadata
-		if step.Type == containerType && step.Op == apitype.OpDeleteReplaced && o.began.IsZero() {
+		if step.Type == containerType && step.Op == apitype.OpDeleteReplaced && o.began.IsZero() && !engine.IsBackupAgent(engine.ResourceName(step.URN)) {
 			o.began = now
 		}
 	case event.ResOutputsEvent != nil:

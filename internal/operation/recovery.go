@@ -27,6 +27,7 @@ const (
 	roleType      = "postgresql:index/role:Role"
 	providerType  = "pulumi:providers:pgserver"
 	settingType   = "pgserver:index:SystemSetting"
+	fileType      = "pgserver:index:ServerFile"
 	databaseType  = "pgserver:index:Database"
 )
 
@@ -83,6 +84,11 @@ func (r *recovery) recover(ctx context.Context) (finding, error) {
 	if !ok {
 		return found, nil
 	}
+	if agent, ok := state.FindBackupAgent(containerType); ok {
+		if err := r.reviveAgent(ctx, agent, &found); err != nil {
+			return found, err
+		}
+	}
 	if err := r.revive(ctx, declared, &found); err != nil || found.gone {
 		return found, err
 	}
@@ -95,12 +101,40 @@ func (r *recovery) recover(ctx context.Context) (finding, error) {
 	attached, err := r.attached(ctx, declared)
 	if err == nil && !attached {
 		r.report("a network of the container is gone or was made anew: the container is replaced, its data kept")
-		found.replace, found.refresh = []string{string(declared.URN)}, true
-		found.drift = append(found.drift, engine.Change{
-			Operation: "detached", Type: containerType, Name: engine.ResourceName(string(declared.URN)),
-		})
+		found.detached(declared)
 	}
 	return found, err
+}
+
+// detached notes a container that is not on its networks as they are now.
+func (f *finding) detached(declared apitype.ResourceV3) {
+	f.replace, f.refresh = append(f.replace, string(declared.URN)), true
+	f.drift = append(f.drift, engine.Change{Operation: "detached", Type: containerType, Name: engine.ResourceName(string(declared.URN))})
+}
+
+// reviveAgent makes the container that makes backups run, on its networks. One
+// that is gone a refresh finds.
+func (r *recovery) reviveAgent(ctx context.Context, declared apitype.ResourceV3, found *finding) error {
+	state, err := live.Container(ctx, r.docker, string(declared.ID))
+	if err != nil || state == live.Missing {
+		found.refresh = found.refresh || state == live.Missing
+		return err
+	}
+	attached, err := r.attached(ctx, declared)
+	if err != nil {
+		return err
+	}
+	if !attached {
+		r.report("a network of the container that makes backups is gone or was made anew: it is replaced")
+		found.detached(declared)
+		return nil
+	}
+	if state == live.Running {
+		return nil
+	}
+	r.report("the container that makes backups is stopped: it is started")
+	found.drift = append(found.drift, engine.Change{Operation: "stopped", Type: containerType, Name: engine.ResourceName(string(declared.URN))})
+	return r.docker.ContainerStart(ctx, string(declared.ID), container.StartOptions{})
 }
 
 // revive makes the container run. Where it is gone, or the data in memory is
@@ -144,7 +178,12 @@ func (r *recovery) revive(ctx context.Context, declared apitype.ResourceV3, foun
 	drift("emptied")
 	found.gone = true
 	r.report("the container was stopped since, and its data in memory is gone: everything is made anew")
-	if err := r.docker.ContainerRemove(ctx, string(declared.ID), container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+	return r.discard(ctx, declared)
+}
+
+// discard removes a container whose data is in memory, and forgets what was in it.
+func (r *recovery) discard(ctx context.Context, declared apitype.ResourceV3) error {
+	if _, err := r.removeContainer(ctx, string(declared.ID)); err != nil {
 		return err
 	}
 	return r.stack.Edit(ctx, forget(declared.URN, true))

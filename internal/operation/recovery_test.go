@@ -1,11 +1,14 @@
 package operation
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/stretchr/testify/assert"
@@ -59,6 +62,42 @@ func TestForgetLeavesNoReferenceBehind(t *testing.T) {
 			assert.Len(t, deployment.Resources, size-1, "only the one is forgotten")
 		}
 	}
+}
+
+// networks are Docker's, by name.
+type networks struct {
+	client.NetworkAPIClient
+	made map[string]network.Inspect
+}
+
+func (n networks) NetworkInspect(_ context.Context, name string, _ network.InspectOptions) (network.Inspect, error) {
+	found, ok := n.made[name]
+	if !ok {
+		return found, fmt.Errorf("network %s: %w", name, errdefs.ErrNotFound)
+	}
+	return found, nil
+}
+
+func TestNetworksInUseAreNotDeleted(t *testing.T) {
+	docker := networks{made: map[string]network.Inspect{
+		"database": {Containers: map[string]network.EndpointResource{"1": {Name: "db"}, "2": {Name: "web"}, "3": {Name: "api"}}},
+		"admin":    {Containers: map[string]network.EndpointResource{"1": {Name: "db"}}},
+	}}
+	own := []string{"db"}
+	require.NoError(t, unused(t.Context(), docker, []string{"admin", "gone"}, own))
+	err := unused(t.Context(), docker, []string{"admin", "database"}, own)
+	for _, guest := range []string{"api", "web"} {
+		assert.ErrorContains(t, err, "network database is still used by container "+guest+", so nothing was deleted: "+
+			"stop that container, or take it off with docker network disconnect database "+guest)
+	}
+	assert.NotContains(t, err.Error(), "container db,")
+}
+
+func TestNamesOfAResourceType(t *testing.T) {
+	assert.Equal(t, []string{"database", "admin"}, namesOf([]apitype.ResourceV3{
+		{Type: networkType, Inputs: map[string]any{"name": "database"}}, {Type: containerType, Inputs: map[string]any{"name": "db"}},
+		{Type: networkType, Inputs: map[string]any{"name": "admin"}}, {Type: networkType},
+	}, networkType))
 }
 
 func TestGuestsAreEverybodyButTheServer(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // RootSecret is what Rotate calls the root secret, and with it all passwords.
 const RootSecret = "root"
 
-// Rotate changes the password of one login (config.LoginNames), of all, or all
+// Rotate changes the password of one login (Logins), of all, or all
 // together with the root secret that they come from: it raises a number in the
 // stack file, and brings the stack up. Killed in between, the next Up finishes:
 // the stack file changes at once or not at all, and says what is wanted.
@@ -28,7 +28,7 @@ func (o *Operation) Rotate(ctx context.Context, login string) (Report, error) {
 		return Report{}, fmt.Errorf("the superuser of an external server is its operator's: change its password there, and set %s", config.AdministratorPasswordKey)
 	}
 	var edits []config.Edit
-	err := o.bare(ctx, func(stack *engine.Stack) error {
+	err := o.alone(ctx, func(stack *engine.Stack) error {
 		state, err := stack.State(ctx)
 		if err == nil && len(state.Resources()) == 0 {
 			err = fmt.Errorf("stack %s has no passwords to rotate: bring it up first (wcrdb up -s %[1]s)", o.Stack)
@@ -61,6 +61,14 @@ func (o *Operation) Rotate(ctx context.Context, login string) (Report, error) {
 	return report, o.retireRoot(ctx)
 }
 
+// Logins are those that Rotate knows, and that a stack's passwords are for.
+func (o *Operation) Logins() ([]string, error) {
+	if err := o.load(); err != nil {
+		return nil, err
+	}
+	return o.config.Access.Logins(), nil
+}
+
 // editStackFile edits the stack file, all at once, and returns what it was.
 func (o *Operation) editStackFile(edits []config.Edit) (before []byte, err error) {
 	path := o.Project.StackFile(o.Stack)
@@ -90,7 +98,7 @@ func (o *Operation) rotation(ctx context.Context, stack *engine.Stack, login str
 		edits, err := o.newRoot(ctx, stack)
 		return append(edits, all), err
 	default:
-		return []config.Edit{{Path: o.key("access", "generations", login), Value: access.Generations.Of(login) + 1}}, nil
+		return []config.Edit{{Path: o.key("access", "generations", login), Value: access.Generations[login] + 1}}, nil
 	}
 }
 
@@ -103,7 +111,7 @@ func (o *Operation) newRoot(ctx context.Context, stack *engine.Stack) ([]config.
 		return nil, fmt.Errorf("logins that clients may still use have passwords of the root secret before this one: rotate them first (wcrdb rotate -s %s), once all clients have the present outputs", o.Stack)
 	}
 	since := map[string]int{}
-	for _, login := range config.LoginNames {
+	for _, login := range config.LoginNames { // declared ones have no password that clients move away from
 		since[login] = access.GenerationOf(login) + 1
 	}
 	edits := []config.Edit{{Path: o.key("access", "root"), Value: map[string]any{"number": access.Root.Number + 1, "since": since}}}
@@ -174,6 +182,9 @@ func (o *Operation) Userlist(ctx context.Context) (list []Pooled, err error) {
 			for _, login := range names.Logins(client) {
 				list = append(list, Pooled{login, derivation.Verifier(login, names.Generation(login))})
 			}
+		}
+		for _, role := range o.config.Access.DeclaredLogins() {
+			list = append(list, Pooled{role.Name, derivation.Verifier(role.Name, names.Generation(role.Name))})
 		}
 		return nil
 	})

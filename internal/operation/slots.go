@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +12,7 @@ import (
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/password"
+	"github.com/witchcityrope/database/internal/postgres"
 )
 
 // slotSession is a session of a login that is about to get another password.
@@ -52,6 +54,9 @@ func (o *Operation) slotsFree(ctx context.Context, recovery *recovery, container
 	if err != nil || len(reused) == 0 {
 		return nil, err
 	}
+	if err := o.slotsOwnNothing(ctx, connection, reused); err != nil {
+		return nil, err
+	}
 	sessions, err := sessionsOf(ctx, connection, reused)
 	if err != nil || len(sessions) == 0 {
 		return nil, err
@@ -74,6 +79,38 @@ func (o *Operation) slotsFree(ctx context.Context, recovery *recovery, container
 	}
 }
 
+// slotsOwnNothing refuses to rotate the logins of a client one of which owns
+// something: only it could change or drop that, and clients leave it. Where the
+// application may create databases, it owns them.
+func (o *Operation) slotsOwnNothing(ctx context.Context, connection *pgx.Conn, reused []string) error {
+	names := o.config.Access.Names()
+	var logins []string
+	for _, client := range config.LoginNames {
+		slots, has := names.Slots(client)
+		if !has || client == "app" && o.config.Access.Application.CreateDatabases {
+			continue
+		}
+		if slices.Contains(reused, slots[0]) || slices.Contains(reused, slots[1]) {
+			logins = append(logins, slots[:]...)
+		}
+	}
+	roles, err := inTheWay(ctx, connection, logins)
+	if err != nil {
+		return err
+	}
+	var reasons []string
+	for _, role := range roles {
+		if len(role.owns) > 0 {
+			reasons = append(reasons, fmt.Sprintf("login %s owns:\n%s\n  in that database, as superuser: REASSIGN OWNED BY %s TO %s", role.name, indented(role.owns),
+				postgres.QuoteIdentifier(role.name), postgres.QuoteIdentifier(names.Owner)))
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	return fmt.Errorf("stack %s: clients are to move to their other login, which could not change what this one owns; nothing was changed:\n%s", o.Stack, strings.Join(reasons, "\n"))
+}
+
 // reusedSlots are the logins of clients with two that have a password of
 // another generation than the stack file wants.
 func (o *Operation) reusedSlots(ctx context.Context, connection *pgx.Conn, derivation *password.Derivation) ([]string, error) {
@@ -93,24 +130,13 @@ func (o *Operation) reusedSlots(ctx context.Context, connection *pgx.Conn, deriv
 			if err != nil {
 				return nil, fmt.Errorf("login %s: %w", slot, err)
 			}
-			if wanted := names.Generation(slot); verifier != derivation.Verifier(slot, wanted) && ofAnotherGeneration(derivation, slot, verifier, wanted) {
+			wanted := names.Generation(slot)
+			if generation, ours := derivation.GenerationOf(slot, verifier, wanted); ours && generation != wanted { // else somebody changed it by hand
 				reused = append(reused, slot)
 			}
 		}
 	}
 	return reused, nil
-}
-
-// ofAnotherGeneration tells a rotation from a password that somebody changed by hand.
-func ofAnotherGeneration(derivation *password.Derivation, login, verifier string, wanted int) bool {
-	for distance := 1; distance <= 4; distance++ {
-		for _, generation := range []int{wanted - distance, wanted + distance} {
-			if generation >= 0 && derivation.Verifier(login, generation) == verifier {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func sessionsOf(ctx context.Context, connection *pgx.Conn, logins []string) ([]slotSession, error) {

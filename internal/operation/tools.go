@@ -164,6 +164,16 @@ func (o *Operation) with(ctx context.Context, changes bool, do func(*engine.Stac
 	if err := o.load(); err != nil {
 		return err
 	}
+	if changes {
+		if err := o.Project.CheckPassphrase(o.config); err != nil {
+			return err
+		}
+		unlock, failed := o.lock(ctx)
+		if failed != nil {
+			return failed
+		}
+		defer func() { err = errors.Join(err, unlock()) }()
+	}
 	found, err := o.prepare(ctx, changes)
 	if err != nil {
 		return err
@@ -227,7 +237,8 @@ func (o *Operation) open(ctx context.Context, changes bool, tools engine.Tools) 
 	return stack, err
 }
 
-// bare runs do on an opened stack, for what needs neither providers nor Docker.
+// bare runs do on a stack whose state and secrets are read: what needs neither
+// providers nor Docker, changes no state, and waits for nobody who does.
 func (o *Operation) bare(ctx context.Context, do func(*engine.Stack) error) error {
 	if err := o.load(); err != nil {
 		return err
@@ -236,9 +247,19 @@ func (o *Operation) bare(ctx context.Context, do func(*engine.Stack) error) erro
 	if err != nil {
 		return err
 	}
-	stack, err := engine.Open(ctx, o.Project, o.config, engine.Tools{CLI: cli})
+	stack, err := engine.OpenReading(ctx, o.Project, o.config, engine.Tools{CLI: cli})
 	if err != nil {
 		return err
 	}
 	return errors.Join(do(stack), stack.Close())
+}
+
+// alone does the same once no other run works on the stack.
+func (o *Operation) alone(ctx context.Context, do func(*engine.Stack) error) error {
+	return o.bare(ctx, func(stack *engine.Stack) error {
+		if err := stack.Await(ctx); err != nil {
+			return err
+		}
+		return do(stack)
+	})
 }

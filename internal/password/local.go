@@ -13,12 +13,9 @@ import (
 // makes it on first use: a file in a folder of the stack's own, which only its
 // owner can read.
 func LocalRootSecret(path string) (string, error) {
-	content, err := os.ReadFile(path)
-	if err == nil {
-		return strings.TrimSpace(string(content)), nil
-	}
+	secret, err := ReadLocalRootSecret(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("root secret: %w", err)
+		return secret, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("root secret: %w", err)
@@ -36,7 +33,12 @@ func LocalRootSecret(path string) (string, error) {
 	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("root secret: %w", err)
 	}
-	content, err = os.ReadFile(path)
+	return ReadLocalRootSecret(path)
+}
+
+// ReadLocalRootSecret reads that secret, which must be there.
+func ReadLocalRootSecret(path string) (string, error) {
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("root secret: %w", err)
 	}

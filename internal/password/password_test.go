@@ -41,6 +41,22 @@ func TestDerivationIsStable(t *testing.T) {
 	assert.Equal(t, wantVerifier, d.Verifier("app", 1))
 }
 
+func TestGenerationOfAVerifier(t *testing.T) {
+	d := derivation(t, secret, "dev")
+	for _, generation := range []int{0, 1, 2, 7, 20261} {
+		for _, near := range []int{0, 1, 20270} {
+			found, ours := d.GenerationOf("app", d.Verifier("app", generation), near)
+			assert.True(t, ours, "%d near %d", generation, near)
+			assert.Equal(t, generation, found)
+		}
+	}
+	for _, foreign := range []string{"", d.Verifier("migrator", 1), derivation(t, secret+"2", "dev").Verifier("app", 1),
+		d.Verifier("app", 1)[:60] + d.Verifier("app", 2)[60:]} {
+		_, ours := d.GenerationOf("app", foreign, 1)
+		assert.False(t, ours, foreign)
+	}
+}
+
 func TestShortSecretIsRefusedWithoutShowingIt(t *testing.T) {
 	_, err := NewDerivation("short-canary", "dev")
 	require.Error(t, err)

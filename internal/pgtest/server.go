@@ -157,7 +157,7 @@ func (s *Server) start(ctx context.Context, settings []string) (err error) {
 
 func (s *Server) await(ctx context.Context) error {
 	for {
-		if s.accepts(ctx) {
+		if s.accepts() {
 			return nil
 		}
 		select {
@@ -172,16 +172,15 @@ func (s *Server) await(ctx context.Context) error {
 	}
 }
 
-// accepts reports whether the server has recovered and answers, whatever it says to a stranger.
-func (s *Server) accepts(ctx context.Context) bool {
-	config := s.config()
-	config.User, config.Password = "stranger", "stranger"
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err == nil {
-		return conn.Close(ctx) == nil
+// accepts reports whether the server has recovered and accepts connections, by
+// what it writes into its own lock file: on its port somebody else may answer.
+func (s *Server) accepts() bool {
+	content, err := os.ReadFile(filepath.Join(s.DataDir, "postmaster.pid"))
+	if err != nil {
+		return false
 	}
-	var refusal interface{ SQLState() string }
-	return errors.As(err, &refusal) && strings.HasPrefix(refusal.SQLState(), "28")
+	lines := strings.Split(string(content), "\n")
+	return len(lines) >= 8 && lines[0] == fmt.Sprint(s.process.Process.Pid) && strings.TrimSpace(lines[7]) == "ready"
 }
 
 // Kill ends the server at once, as a crash would, if it runs.

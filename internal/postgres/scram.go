@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
 	"strconv"
 	"strings"
 
@@ -80,16 +81,27 @@ func parseScram(verifier string) (scram, error) {
 	return v, nil
 }
 
-// scramKeys computes StoredKey and ServerKey of RFC 5802, section 3.
+// scramKeys computes StoredKey and ServerKey of RFC 5802, section 3, with
+// SHA-256 (RFC 7677).
 func scramKeys(password string, salt []byte, iterations int) (stored, server []byte) {
-	salted := saltPassword(normalize(password), salt, iterations)
-	client := sha256.Sum256(hmacSHA256(salted, []byte("Client Key")))
-	return client[:], hmacSHA256(salted, []byte("Server Key"))
+	return scramKeysWith(sha256.New, password, salt, iterations)
+}
+
+func scramKeysWith(function func() hash.Hash, password string, salt []byte, iterations int) (stored, server []byte) {
+	sign := func(key []byte, text string) []byte {
+		mac := hmac.New(function, key)
+		mac.Write([]byte(text))
+		return mac.Sum(nil)
+	}
+	salted := saltPassword(function, normalize(password), salt, iterations)
+	client := function()
+	client.Write(sign(salted, "Client Key"))
+	return client.Sum(nil), sign(salted, "Server Key")
 }
 
 // saltPassword is Hi() of RFC 5802: PBKDF2 with an output of one block.
-func saltPassword(password string, salt []byte, iterations int) []byte {
-	mac := hmac.New(sha256.New, []byte(password))
+func saltPassword(function func() hash.Hash, password string, salt []byte, iterations int) []byte {
+	mac := hmac.New(function, []byte(password))
 	mac.Write(salt)
 	mac.Write([]byte{0, 0, 0, 1})
 	block := mac.Sum(nil)
@@ -113,10 +125,4 @@ func normalize(password string) string {
 		return password
 	}
 	return prepared
-}
-
-func hmacSHA256(key, message []byte) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write(message)
-	return mac.Sum(nil)
 }

@@ -44,6 +44,17 @@ const (
 	Own Privilege = "OWN"
 	// Set is to SET ROLE.
 	Set Privilege = "SET"
+	// Admin is to make others members of a role.
+	Admin Privilege = "ADMIN"
+)
+
+// Attributes of roles, as CREATE ROLE names them.
+const (
+	Login          Privilege = "LOGIN"
+	CreateRole     Privilege = "CREATEROLE"
+	CreateDatabase Privilege = "CREATEDB"
+	Replication    Privilege = "REPLICATION"
+	BypassRLS      Privilege = "BYPASSRLS"
 )
 
 // Verbs are the privileges that a class has.
@@ -120,6 +131,22 @@ func (a ACL) Granted(grantor, grantee string, privileges ...Privilege) ACL {
 		}
 	}
 	return granted
+}
+
+// Grantable lets a grantee give its privileges to others.
+func (a ACL) Grantable(grantee string) ACL {
+	grantable := slices.Clone(a)
+	for i := range grantable {
+		grantable[i].Grantable = grantable[i].Grantable || grantable[i].Grantee == grantee
+	}
+	return grantable
+}
+
+// MayGrant says whether a grantee has a privilege WITH GRANT OPTION.
+func (a ACL) MayGrant(grantee string, privilege Privilege) bool {
+	return slices.ContainsFunc(a, func(entry Entry) bool {
+		return entry.Grantee == grantee && entry.Privilege == privilege && entry.Grantable
+	})
 }
 
 // Without leaves out all that a grantee has.

@@ -1,5 +1,7 @@
 package privileges
 
+import "slices"
+
 // hasDefaults says of which classes ALTER DEFAULT PRIVILEGES can be.
 func (m Model) hasDefaults(class Class) bool {
 	switch class {
@@ -30,7 +32,7 @@ func (m Model) Created(object Object, owner string) Object {
 			continue
 		}
 		for _, entry := range each.ACL {
-			acl = acl.Granted(entry.Grantor, entry.Grantee, entry.Privilege)
+			acl = append(slices.Clone(acl), entry)
 		}
 		object.ACL = acl
 	}

@@ -151,17 +151,62 @@ func (m Model) reach(role string, follow func(Membership) bool) [][]string {
 	return chains
 }
 
-// Reach says how a role comes to something at once or by becoming another with
-// SET ROLE: what it can do if it wants to.
+// Reach says how a role comes to something at once, by becoming another with
+// SET ROLE, or by making itself a member of a role that it administers: what it
+// can do if it wants to.
 func (m Model) Reach(role string, verb Privilege, object Object) (bool, Path) {
 	if may, path := m.May(role, verb, object); may {
 		return true, path
 	}
-	for _, chain := range m.settable(role)[1:] {
-		if may, path := m.May(chain[len(chain)-1], verb, object); may {
-			path.Become = chain[:len(chain)-1]
-			return true, path
+	all := []reached{{role: role}}
+	seen := map[string]bool{role: true}
+	for next := 0; next < len(all); next++ {
+		from := all[next]
+		for _, step := range m.steps(from.role) {
+			if seen[step.role] {
+				continue
+			}
+			seen[step.role] = true
+			step.become = append(slices.Clone(from.become), step.become...)
+			if may, path := m.May(step.role, verb, object); may {
+				path.Become = step.become
+				return true, path
+			}
+			all = append(all, step)
 		}
 	}
 	return false, Path{}
+}
+
+// reached is a role that another can become, and by which steps.
+type reached struct {
+	role   string
+	become []string
+}
+
+// steps are the roles that one can become at once: by SET ROLE, or by granting
+// itself a role that it has ADMIN OPTION on, which those whose privileges it
+// inherits may have for it.
+func (m Model) steps(role string) (found []reached) {
+	for _, chain := range m.settable(role)[1:] {
+		other := chain[len(chain)-1]
+		found = append(found, reached{other, []string{role + " may SET ROLE " + other}})
+	}
+	for _, chain := range m.inherited(role) {
+		last := chain[len(chain)-1]
+		for _, membership := range m.Memberships {
+			if membership.Member != last || !membership.Admin {
+				continue
+			}
+			found = append(found, reached{membership.Role, append(memberSteps(chain), last+" may make anybody a member of "+membership.Role)})
+		}
+	}
+	if known, _ := m.role(role); known.CreateRole && m.Major < 16 {
+		for _, other := range m.Roles {
+			if !other.Superuser {
+				found = append(found, reached{other.Name, []string{role + " has CREATEROLE"}})
+			}
+		}
+	}
+	return found
 }

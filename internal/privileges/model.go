@@ -18,6 +18,8 @@ type Model struct {
 	Memberships []Membership
 	Objects     []Object
 	Defaults    []Default
+	// Contract is what must and what must not be, whatever the rest says.
+	Contract []Assertion
 }
 
 // Role is a role's name and its attributes.
@@ -26,6 +28,15 @@ type Role struct {
 	Login     bool
 	Superuser bool
 	Inherit   bool // what memberships decide from 16 on
+	// What no grant gives.
+	CreateRole, CreateDatabase, Replication, BypassRLS bool
+}
+
+// Attributes are those of a role that let it do something.
+func (r Role) Attributes() map[Privilege]bool {
+	return map[Privilege]bool{
+		Login: r.Login, CreateRole: r.CreateRole, CreateDatabase: r.CreateDatabase, Replication: r.Replication, BypassRLS: r.BypassRLS,
+	}
 }
 
 // Membership makes Member a member of Role.

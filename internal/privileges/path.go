@@ -2,6 +2,7 @@ package privileges
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,8 +21,8 @@ const (
 
 // Path is how an access comes.
 type Path struct {
-	// Become are the roles from the one that asks to the one before the chain,
-	// where SET ROLE comes first.
+	// Become are the steps by which the one that asks becomes the first of the
+	// chain, where it has to.
 	Become []string
 	// Chain are the roles from the one that asks to the one that has the
 	// access, each a member of the next.
@@ -36,13 +37,7 @@ func (p Path) String() string {
 	if len(p.Chain) == 0 {
 		return "no path"
 	}
-	var steps []string
-	if len(p.Become) > 0 {
-		steps = append(steps, p.Become[0]+" may SET ROLE "+p.Chain[0])
-	}
-	for i := range len(p.Chain) - 1 {
-		steps = append(steps, fmt.Sprintf("%s is a member of %s", p.Chain[i], p.Chain[i+1]))
-	}
+	steps := append(slices.Clone(p.Become), memberSteps(p.Chain)...)
 	last := p.Chain[len(p.Chain)-1]
 	switch p.By {
 	case Superuser:
@@ -57,6 +52,14 @@ func (p Path) String() string {
 		steps = append(steps, last+" has it everywhere")
 	}
 	return strings.Join(steps, ", ")
+}
+
+// memberSteps tell a chain of memberships.
+func memberSteps(chain []string) (steps []string) {
+	for i := range len(chain) - 1 {
+		steps = append(steps, fmt.Sprintf("%s is a member of %s", chain[i], chain[i+1]))
+	}
+	return steps
 }
 
 // String names an object as people do.

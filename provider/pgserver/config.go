@@ -3,6 +3,7 @@ package pgserver
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/witchcityrope/database/internal/postgres"
 )
 
 // The TLS modes of a connection.
@@ -146,6 +149,17 @@ func isHost(host string) bool { return host != "" && !strings.ContainsAny(host, 
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// identifierFaults are those of names, by the property that has each.
+func identifierFaults(names map[string]string) []p.CheckFailure {
+	var faults []p.CheckFailure
+	for _, property := range slices.Sorted(maps.Keys(names)) {
+		if err := postgres.ValidateIdentifier(names[property]); err != nil {
+			faults = append(faults, p.CheckFailure{Property: property, Reason: err.Error()})
+		}
+	}
+	return faults
 }
 
 // onlyKnown leaves out the faults of properties whose value is not known yet.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 
 	"github.com/witchcityrope/database/internal/postgres"
@@ -56,33 +55,22 @@ func (*Database) Check(ctx context.Context, request infer.CheckRequest) (infer.C
 	if err != nil || len(failures) > 0 {
 		return infer.CheckResponse[DatabaseArgs]{Inputs: args, Failures: failures}, err
 	}
-	if err := postgres.ValidateIdentifier(args.Name); err != nil {
-		failures = append(failures, p.CheckFailure{Property: "name", Reason: err.Error()})
-	}
+	names := map[string]string{"name": args.Name}
 	if args.Owner != nil {
-		if err := postgres.ValidateIdentifier(*args.Owner); err != nil {
-			failures = append(failures, p.CheckFailure{Property: "owner", Reason: err.Error()})
-		}
+		names["owner"] = *args.Owner
 	}
+	failures = identifierFaults(names)
 	return infer.CheckResponse[DatabaseArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
 }
 
 // Create makes the database, or adopts it.
 func (r *Database) Create(ctx context.Context, request infer.CreateRequest[DatabaseArgs]) (infer.CreateResponse[DatabaseState], error) {
-	response := infer.CreateResponse[DatabaseState]{ID: request.Inputs.Name, Output: DatabaseState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return created(request, request.Inputs.Name, DatabaseState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
 // Update changes its owner and whether it allows connections.
 func (r *Database) Update(ctx context.Context, request infer.UpdateRequest[DatabaseArgs, DatabaseState]) (infer.UpdateResponse[DatabaseState], error) {
-	response := infer.UpdateResponse[DatabaseState]{Output: DatabaseState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return updated(request, DatabaseState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
 // Read finds what the database is like.

@@ -36,6 +36,16 @@ func (s *session) writeFile(ctx context.Context, path, content string) error {
 	return nil
 }
 
+// writeSteadfastly writes a file although nobody may wait for it any more, unless that was so before.
+func (s *session) writeSteadfastly(ctx context.Context, path, content string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := steadfast(ctx)
+	defer cancel()
+	return s.writeFile(ctx, path, content)
+}
+
 // readFile returns what a file of the data directory holds, and whether it is there.
 func (s *session) readFile(ctx context.Context, path string) (content string, exists bool, err error) {
 	var bytes []byte

@@ -87,6 +87,12 @@ func configFor(server *pgtest.Server) values {
 	}
 }
 
+// configOf is how the provider reaches a server.
+func configOf(server *pgtest.Server) Config {
+	return Config{Host: "127.0.0.1", Port: server.Port, Username: pgtest.Superuser, Password: pgtest.Password, Database: "postgres",
+		TLSMode: tlsPrefer, ReadyTimeout: 10}
+}
+
 // configure checks the configuration, as the engine does, and uses it.
 func (v *provider) configure(config values) {
 	v.t.Helper()

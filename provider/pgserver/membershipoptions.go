@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 
 	"github.com/witchcityrope/database/internal/postgres"
@@ -20,9 +19,6 @@ var (
 	_ infer.CustomUpdate[MembershipOptionsArgs, MembershipOptionsState]   = (*MembershipOptions)(nil)
 	_ infer.CustomDelete[MembershipOptionsState]                          = (*MembershipOptions)(nil)
 )
-
-// optionsOfMemberships is the server that has INHERIT and SET of each membership.
-const optionsOfMemberships = 160000
 
 // MembershipOptions are how one role is a member of another.
 type MembershipOptions struct{ server dialer }
@@ -62,30 +58,18 @@ func (*MembershipOptions) Check(ctx context.Context, request infer.CheckRequest)
 	if err != nil || len(failures) > 0 {
 		return infer.CheckResponse[MembershipOptionsArgs]{Inputs: args, Failures: failures}, err
 	}
-	for property, name := range map[string]string{"role": args.Role, "member": args.Member} {
-		if err := postgres.ValidateIdentifier(name); err != nil {
-			failures = append(failures, p.CheckFailure{Property: property, Reason: err.Error()})
-		}
-	}
+	failures = identifierFaults(map[string]string{"role": args.Role, "member": args.Member})
 	return infer.CheckResponse[MembershipOptionsArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
 }
 
 // Create gives the membership its options.
 func (r *MembershipOptions) Create(ctx context.Context, request infer.CreateRequest[MembershipOptionsArgs]) (infer.CreateResponse[MembershipOptionsState], error) {
-	response := infer.CreateResponse[MembershipOptionsState]{ID: request.Inputs.id(), Output: MembershipOptionsState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return created(request, request.Inputs.id(), MembershipOptionsState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
 // Update gives them again.
 func (r *MembershipOptions) Update(ctx context.Context, request infer.UpdateRequest[MembershipOptionsArgs, MembershipOptionsState]) (infer.UpdateResponse[MembershipOptionsState], error) {
-	response := infer.UpdateResponse[MembershipOptionsState]{Output: MembershipOptionsState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return updated(request, MembershipOptionsState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
 // Read finds what the options are: nothing means that there is no such membership.
@@ -139,7 +123,7 @@ func (r *MembershipOptions) apply(ctx context.Context, args MembershipOptionsArg
 
 // give makes the membership have exactly these options, whoever else has granted it too.
 func (args MembershipOptionsArgs) give(ctx context.Context, tx pgx.Tx) error {
-	statements, err := args.statements(ctx, tx)
+	statements, err := args.statements(majorOf(tx.Conn()))
 	if err != nil {
 		return err
 	}
@@ -166,17 +150,13 @@ func (args MembershipOptionsArgs) give(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-func (args MembershipOptionsArgs) statements(ctx context.Context, tx pgx.Tx) ([]string, error) {
-	version, err := serverVersion(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
+func (args MembershipOptionsArgs) statements(major int) ([]string, error) {
 	role, member := postgres.QuoteIdentifier(args.Role), postgres.QuoteIdentifier(args.Member)
-	if version >= optionsOfMemberships {
+	if major >= optionsOfMemberships {
 		return []string{fmt.Sprintf("GRANT %s TO %s WITH ADMIN %t, INHERIT %t, SET %t", role, member, args.Admin, args.Inherit, args.Set)}, nil
 	}
 	if !args.Inherit || !args.Set {
-		return nil, fmt.Errorf("%s: memberships have the options INHERIT and SET since PostgreSQL 16, and this is %d: leave them out", args, version/10000)
+		return nil, fmt.Errorf("%s: memberships have the options INHERIT and SET since PostgreSQL 16, and this is %d: leave them out", args, major)
 	}
 	if args.Admin {
 		return []string{fmt.Sprintf("GRANT %s TO %s WITH ADMIN OPTION", role, member)}, nil
@@ -185,11 +165,6 @@ func (args MembershipOptionsArgs) statements(ctx context.Context, tx pgx.Tx) ([]
 		fmt.Sprintf("GRANT %s TO %s", role, member),
 		fmt.Sprintf("REVOKE ADMIN OPTION FOR %s FROM %s", role, member),
 	}, nil
-}
-
-func serverVersion(ctx context.Context, tx pgx.Tx) (version int, err error) {
-	err = tx.QueryRow(ctx, "SELECT current_setting('server_version_num')::integer").Scan(&version)
-	return version, err
 }
 
 // together is what the grants of one membership by several grantors come to.
@@ -202,26 +177,7 @@ func together(grants []membership) (admin, inherit, set bool) {
 
 // grantsOfMembership are the grants of one membership.
 func grantsOfMembership(ctx context.Context, tx pgx.Tx, role, member string) ([]membership, error) {
-	version, err := serverVersion(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	options := "a.inherit_option, a.set_option"
-	if version < optionsOfMemberships {
-		options = "true, true"
-	}
-	rows, err := tx.Query(ctx, `SELECT g.rolname, m.rolname, a.admin_option, `+options+`, b.rolname
-		FROM pg_auth_members AS a
-		JOIN pg_roles AS g ON g.oid = a.roleid
-		JOIN pg_roles AS m ON m.oid = a.member
-		JOIN pg_roles AS b ON b.oid = a.grantor
-		WHERE g.rolname = $1 AND m.rolname = $2 ORDER BY 6`, role, member)
-	if err != nil {
-		return nil, fmt.Errorf("reading how %q is a member of %q: %w", member, role, err)
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (m membership, err error) {
-		return m, row.Scan(&m.group, &m.member, &m.admin, &m.inherit, &m.set, &m.grantor)
-	})
+	return memberships(ctx, tx, "g.rolname = $1 AND m.rolname = $2", role, member)
 }
 
 // String says for messages whose membership it is.

@@ -39,6 +39,10 @@ var objectClasses = map[string]objectClass{
 			ELSE proname = $1 END`, "f"},
 	"type": {"TYPE", true, []string{"USAGE"},
 		`SELECT t.oid, typowner, typacl::text FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = typnamespace WHERE typname = $1 AND nspname = $2`, "T"},
+	"schema": {"SCHEMA", false, []string{"CREATE", "USAGE"},
+		`SELECT oid, nspowner, nspacl::text FROM pg_namespace WHERE nspname = $1 AND $2 = ''`, "n"},
+	"database": {"DATABASE", false, []string{"CONNECT", "CREATE", "TEMPORARY"},
+		`SELECT oid, datdba, datacl::text FROM pg_database WHERE datname = $1 AND $2 = ''`, "d"},
 	"largeObject": {"LARGE OBJECT", false, []string{"SELECT", "UPDATE"},
 		`SELECT oid, lomowner, lomacl::text FROM pg_largeobject_metadata WHERE oid = $1::text::oid AND $2 = ''`, "L"},
 	"language": {"LANGUAGE", false, []string{"USAGE"},
@@ -63,6 +67,10 @@ type privilegesOn struct {
 	granted map[string]bool // by privilege: whether with the right to grant it
 	columns map[string]map[string]bool
 }
+
+// containers are classes of what other objects are in: a run makes them before it
+// grants on them.
+var containers = []string{"database", "schema"}
 
 // errNoObject says that there is nothing to grant on, yet or any more.
 var errNoObject = errors.New("no such object")

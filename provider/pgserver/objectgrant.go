@@ -40,6 +40,8 @@ type ObjectGrantArgs struct {
 	Privileges  []string            `pulumi:"privileges,optional"`
 	Columns     map[string][]string `pulumi:"columns,optional"`
 	GrantOption bool                `pulumi:"grantOption,optional"`
+	// GrantableColumns are those of Columns that have the option.
+	GrantableColumns []string `pulumi:"grantableColumns,optional"`
 }
 
 // ObjectGrantState is the state of ObjectGrant.
@@ -53,14 +55,15 @@ func (r *ObjectGrant) Annotate(a infer.Annotator) {
 
 // Annotate describes the inputs.
 func (args *ObjectGrantArgs) Annotate(a infer.Annotator) {
-	a.Describe(&args.Database, "Database that the object is in.")
+	a.Describe(&args.Database, "Database that the object is in; of one that is in none, such as a database, any.")
 	a.Describe(&args.Role, "Who may; public for everybody.")
 	a.Describe(&args.Class, "Class of the object: "+strings.Join(slices.Sorted(maps.Keys(objectClasses)), ", ")+". Views are tables, procedures are functions.")
 	a.Describe(&args.Schema, "Its schema, if it is in one.")
 	a.Describe(&args.Object, "Its name; of a function with the types of its arguments if there are several; of a large object its number.")
 	a.Describe(&args.Privileges, "What the role may do with all of it.")
 	a.Describe(&args.Columns, "What the role may do with single columns of a table, by column.")
-	a.Describe(&args.GrantOption, "Whether it may grant that to others.")
+	a.Describe(&args.GrantOption, "Whether it may grant to others what it may do with all of it.")
+	a.Describe(&args.GrantableColumns, "Columns of which it may grant to others what it may do with them.")
 	a.SetDefault(&args.GrantOption, false)
 }
 
@@ -80,11 +83,7 @@ func (*ObjectGrant) Check(ctx context.Context, request infer.CheckRequest) (infe
 		fault("class", "%q is none of %s; choose one", args.Class, strings.Join(slices.Sorted(maps.Keys(objectClasses)), ", "))
 		return infer.CheckResponse[ObjectGrantArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
 	}
-	for property, name := range map[string]string{"database": args.Database, "role": args.Role} {
-		if err := postgres.ValidateIdentifier(name); err != nil {
-			fault(property, "%v", err)
-		}
-	}
+	failures = append(failures, identifierFaults(map[string]string{"database": args.Database, "role": args.Role})...)
 	if class.inSchema != (args.Schema != nil) {
 		fault("schema", "a %s is %s; %s", args.Class, map[bool]string{true: "in a schema", false: "in no schema"}[class.inSchema],
 			map[bool]string{true: "name it", false: "leave it out"}[class.inSchema])
@@ -105,7 +104,12 @@ func (*ObjectGrant) Check(ctx context.Context, request infer.CheckRequest) (infe
 			}
 		}
 	}
-	if args.GrantOption && args.Role == everybody {
+	for _, column := range args.GrantableColumns {
+		if len(args.Columns[column]) == 0 {
+			fault("grantableColumns", "the role has nothing of column %q that it could grant; leave it out", column)
+		}
+	}
+	if (args.GrantOption || len(args.GrantableColumns) > 0) && args.Role == everybody {
 		fault("grantOption", "everybody cannot be given the right to grant; name a role")
 	}
 	return infer.CheckResponse[ObjectGrantArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
@@ -113,23 +117,16 @@ func (*ObjectGrant) Check(ctx context.Context, request infer.CheckRequest) (infe
 
 // Create makes the role have these privileges.
 func (r *ObjectGrant) Create(ctx context.Context, request infer.CreateRequest[ObjectGrantArgs]) (infer.CreateResponse[ObjectGrantState], error) {
-	response := infer.CreateResponse[ObjectGrantState]{ID: request.Inputs.id(), Output: ObjectGrantState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return created(request, request.Inputs.id(), ObjectGrantState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
 // Update makes the role have these privileges; those that stay are not touched.
 func (r *ObjectGrant) Update(ctx context.Context, request infer.UpdateRequest[ObjectGrantArgs, ObjectGrantState]) (infer.UpdateResponse[ObjectGrantState], error) {
-	response := infer.UpdateResponse[ObjectGrantState]{Output: ObjectGrantState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return updated(request, ObjectGrantState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
-// Read finds what the role has. Of an object that is not there, it has all that it should.
+// Read finds what the role has. Of an object that is not there, it has all that it
+// should; of a schema or database, nothing: the run makes that anew.
 func (r *ObjectGrant) Read(ctx context.Context, request infer.ReadRequest[ObjectGrantArgs, ObjectGrantState]) (infer.ReadResponse[ObjectGrantArgs, ObjectGrantState], error) {
 	response := infer.ReadResponse[ObjectGrantArgs, ObjectGrantState]{}
 	args := request.Inputs
@@ -139,7 +136,7 @@ func (r *ObjectGrant) Read(ctx context.Context, request infer.ReadRequest[Object
 	response = infer.ReadResponse[ObjectGrantArgs, ObjectGrantState]{ID: request.ID, Inputs: args, State: ObjectGrantState{args}}
 	err := r.in(ctx, args.Database, func(tx pgx.Tx) error {
 		has, err := args.found(ctx, tx)
-		if err != nil {
+		if err != nil && (!errors.Is(err, errNoObject) || !slices.Contains(containers, args.Class)) {
 			return err
 		}
 		if statements := args.difference(has); len(statements) > 0 {
@@ -160,7 +157,7 @@ func (r *ObjectGrant) Read(ctx context.Context, request infer.ReadRequest[Object
 // Delete takes away what was granted, if there still is something and somebody.
 func (r *ObjectGrant) Delete(ctx context.Context, request infer.DeleteRequest[ObjectGrantState]) (infer.DeleteResponse, error) {
 	args := request.State.ObjectGrantArgs
-	args.Privileges, args.Columns, args.GrantOption = nil, nil, false
+	args.Privileges, args.Columns, args.GrantOption, args.GrantableColumns = nil, nil, false, nil
 	err := r.apply(ctx, args)
 	if errors.Is(err, errNoGrantee) || isCode(err, unknownDatabase) {
 		err = nil
@@ -214,16 +211,13 @@ func (args ObjectGrantArgs) difference(has privilegesOn) []string {
 	if args.Role == everybody {
 		who = "PUBLIC"
 	}
-	suffix := ""
-	if args.GrantOption {
-		suffix = " WITH GRANT OPTION"
-	}
+	suffix := map[bool]string{true: " WITH GRANT OPTION"}
 	var grants, revokes []string
-	change := func(wanted []string, granted map[string]bool, of string) {
+	change := func(wanted []string, option bool, granted map[string]bool, of string) {
 		for _, privilege := range slices.Sorted(slices.Values(wanted)) {
-			if grantable, granted := granted[privilege]; !granted || args.GrantOption && !grantable {
-				grants = append(grants, fmt.Sprintf("GRANT %s%s ON %s TO %s%s", privilege, of, args.target(), who, suffix))
-			} else if grantable && !args.GrantOption {
+			if grantable, granted := granted[privilege]; !granted || option && !grantable {
+				grants = append(grants, fmt.Sprintf("GRANT %s%s ON %s TO %s%s", privilege, of, args.target(), who, suffix[option]))
+			} else if grantable && !option {
 				revokes = append(revokes, fmt.Sprintf("REVOKE GRANT OPTION FOR %s%s ON %s FROM %s", privilege, of, args.target(), who))
 			}
 		}
@@ -233,17 +227,18 @@ func (args ObjectGrantArgs) difference(has privilegesOn) []string {
 			}
 		}
 	}
-	change(args.Privileges, has.granted, "")
+	optional := func(column string) bool { return slices.Contains(args.GrantableColumns, column) }
+	change(args.Privileges, args.GrantOption, has.granted, "")
 	tableRevokes := revokes
 	revokes = nil
 	for _, column := range slices.Sorted(maps.Keys(merged(args.Columns, has.columns))) {
-		change(args.Columns[column], has.columns[column], " ("+postgres.QuoteIdentifier(column)+")")
+		change(args.Columns[column], optional(column), has.columns[column], " ("+postgres.QuoteIdentifier(column)+")")
 	}
 	// Revoking on a table revokes on its columns, too: those are granted afterwards, again.
 	if len(tableRevokes) > 0 {
 		for _, column := range slices.Sorted(maps.Keys(args.Columns)) {
 			for _, privilege := range args.Columns[column] {
-				grants = append(grants, fmt.Sprintf("GRANT %s (%s) ON %s TO %s%s", privilege, postgres.QuoteIdentifier(column), args.target(), who, suffix))
+				grants = append(grants, fmt.Sprintf("GRANT %s (%s) ON %s TO %s%s", privilege, postgres.QuoteIdentifier(column), args.target(), who, suffix[optional(column)]))
 			}
 		}
 	}
@@ -264,7 +259,7 @@ func merged(wanted map[string][]string, found map[string]map[string]bool) map[st
 // observe takes over what is there.
 func (args *ObjectGrantArgs) observe(has privilegesOn) {
 	args.Privileges = slices.Sorted(maps.Keys(has.granted))
-	args.Columns = nil
+	args.Columns, args.GrantableColumns = nil, nil
 	args.GrantOption = len(has.granted) > 0
 	for _, grantable := range has.granted {
 		args.GrantOption = args.GrantOption && grantable
@@ -274,6 +269,9 @@ func (args *ObjectGrantArgs) observe(has privilegesOn) {
 			args.Columns = map[string][]string{}
 		}
 		args.Columns[column] = slices.Sorted(maps.Keys(granted))
+		if !slices.Contains(slices.Collect(maps.Values(granted)), false) {
+			args.GrantableColumns = slices.Sorted(slices.Values(append(args.GrantableColumns, column)))
+		}
 	}
 }
 

@@ -83,6 +83,8 @@ func TestObjectGrantLifeCycles(t *testing.T) {
 		{"function", "s", "run", []string{"EXECUTE"}, nil, "proacl", `pg_proc WHERE proname = 'run'`, "X", "", `GRANT EXECUTE ON PROCEDURE s.run() TO "App 1"`},
 		{"type", "s", "mood", []string{"USAGE"}, nil, "typacl", `pg_type WHERE typname = 'mood'`, "U", "", `GRANT USAGE ON TYPE s.mood TO "App 1"`},
 		{"type", "s", "d", []string{"USAGE"}, nil, "typacl", `pg_type WHERE typname = 'd'`, "U", "", `GRANT USAGE ON TYPE s.d TO "App 1"`},
+		{"schema", "", "s", []string{"USAGE"}, []string{"CREATE", "USAGE"}, "nspacl", `pg_namespace WHERE nspname = 's'`, "U", "UC", `REVOKE USAGE ON SCHEMA s FROM "App 1"`},
+		{"database", "", "shop", []string{"CONNECT"}, []string{"CREATE", "TEMPORARY"}, "datacl", `pg_database WHERE datname = 'shop'`, "c", "CT", `GRANT CONNECT ON DATABASE shop TO "App 1"`},
 		{"largeObject", "", "4711", []string{"SELECT"}, []string{"SELECT", "UPDATE"}, "lomacl", `pg_largeobject_metadata`, "r", "rw", `REVOKE ALL ON LARGE OBJECT 4711 FROM "App 1"`},
 		{"language", "", "plpgsql", []string{"USAGE"}, nil, "lanacl", `pg_language WHERE lanname = 'plpgsql'`, "U", "", `GRANT USAGE ON LANGUAGE plpgsql TO "App 1"`},
 		{"tablespace", "", "pg_default", []string{"CREATE"}, nil, "spcacl", `pg_tablespace WHERE spcname = 'pg_default'`, "C", "", `GRANT CREATE ON TABLESPACE pg_default TO "App 1"`},
@@ -178,6 +180,32 @@ func TestObjectGrantOption(t *testing.T) {
 	assert.Equal(t, "r", has(t, conn, "relacl", "pg_class WHERE relname = 'v'", "App 1"))
 }
 
+// TestObjectGrantOptionOfColumns: a table and each of its columns have an option of their own.
+func TestObjectGrantOptionOfColumns(t *testing.T) {
+	server := pgtest.Start(t)
+	provider := connected(t, server)
+	conn := shop(t, server)
+	lists := func() []string {
+		return []string{has(t, conn, "relacl", `pg_class WHERE relname = 'Users'`, "App 1"), has(t, conn, "attacl", `pg_attribute WHERE attname = 'Email'`, "App 1"),
+			has(t, conn, "attacl", `pg_attribute WHERE attname = 'Id' AND attrelid = 's."Users"'::regclass`, "App 1")}
+	}
+	inputs := grantOn("App 1", "table", "s", "Users", "SELECT").with("columns", columns(map[string][]string{"Email": {"UPDATE"}, "Id": {"UPDATE"}})).
+		with("grantableColumns", texts("Email"))
+	resource := provider.create("ObjectGrant", inputs)
+	assert.Equal(t, []string{"r", "w*", "w"}, lists())
+	other := inputs.with("grantOption", property.New(true)).with("grantableColumns", texts("Id"))
+	require.True(t, resource.refresh())
+	assert.False(t, resource.diff(inputs).HasChanges)
+	resource.update(other)
+	assert.Equal(t, []string{"r*", "w", "w*"}, lists())
+	execute(t, conn, `REVOKE GRANT OPTION FOR UPDATE ("Id") ON s."Users" FROM "App 1"`)
+	require.True(t, resource.refresh())
+	require.True(t, resource.diff(other).HasChanges)
+	resource.update(other)
+	assert.Equal(t, []string{"r*", "w", "w*"}, lists())
+	assert.Contains(t, provider.faults("ObjectGrant", inputs.with("grantableColumns", texts("Gone")))["grantableColumns"], "nothing of column")
+}
+
 func TestObjectGrantOnWhatIsNotThere(t *testing.T) {
 	server := pgtest.Start(t)
 	provider := connected(t, server)
@@ -205,6 +233,52 @@ func TestObjectGrantOnWhatIsNotThere(t *testing.T) {
 	execute(t, conn, `DROP OWNED BY "App 1"`, `DROP ROLE "App 1"`)
 	assert.False(t, resource.refresh(), "nobody is there who may")
 	resource.delete()
+}
+
+// TestObjectGrantsOfEverybodyOnContainers: what PUBLIC may do with databases and
+// schemas is read, from whichever database.
+func TestObjectGrantsOfEverybodyOnContainers(t *testing.T) {
+	server := pgtest.Start(t)
+	provider := connected(t, server)
+	conn := shop(t, server)
+	for _, test := range []struct{ class, object, acl, from, byHand, letters string }{
+		{"schema", "public", "nspacl", "pg_namespace WHERE nspname = 'public'", "GRANT CREATE ON SCHEMA public TO PUBLIC", "C"},
+		{"database", "shop", "datacl", "pg_database WHERE datname = 'shop'", "GRANT TEMPORARY ON DATABASE shop TO PUBLIC", "T"},
+		{"database", "template1", "datacl", "pg_database WHERE datname = 'template1'", "GRANT CONNECT ON DATABASE template1 TO PUBLIC", "c"},
+	} {
+		now := func() string { return has(t, conn, test.acl, test.from, "") }
+		none := grantOn("public", test.class, "", test.object)
+		resource := provider.create("ObjectGrant", none)
+		assert.Empty(t, now(), "built in")
+		require.True(t, resource.refresh())
+		assert.False(t, resource.diff(none).HasChanges)
+		execute(t, conn, test.byHand)
+		assert.Equal(t, test.letters, now())
+		require.True(t, resource.refresh())
+		require.True(t, resource.diff(none).HasChanges, "drift")
+		resource.update(none)
+		assert.Empty(t, now())
+		resource.delete()
+		assert.Empty(t, now())
+	}
+
+	used := grantOn("public", "schema", "", "s", "USAGE")
+	resource := provider.create("ObjectGrant", used)
+	assert.Equal(t, "U", has(t, conn, "nspacl", "pg_namespace WHERE nspname = 's'", ""))
+	execute(t, conn, "DROP SCHEMA s CASCADE")
+	require.True(t, resource.refresh())
+	require.True(t, resource.diff(used).HasChanges, "it is made anew, and has nothing then")
+	execute(t, conn, "CREATE SCHEMA s")
+	resource.update(used)
+	assert.Equal(t, "U", has(t, conn, "nspacl", "pg_namespace WHERE nspname = 's'", ""))
+	execute(t, conn, "DROP SCHEMA s CASCADE")
+	resource.delete()
+
+	kept := provider.create("ObjectGrant", grantOn("public", "database", "", "shop", "CONNECT"))
+	require.NoError(t, conn.Close(t.Context()))
+	execute(t, server.Connect(t), "DROP DATABASE shop WITH (FORCE)")
+	kept.delete()
+	assert.False(t, kept.refresh(), "its database is gone")
 }
 
 // TestObjectGrantHasNoGap: who keeps a privilege never lacks it while others change.

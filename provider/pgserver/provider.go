@@ -42,6 +42,7 @@ func newProvider(dial dialer) (p.Provider, error) {
 			infer.Resource(&Database{dial}),
 			infer.Resource(&MembershipOptions{dial}),
 			infer.Resource(&ObjectGrant{dial}),
+			infer.Resource(&OwnedGrant{dial}),
 			infer.Resource(&SetAside{dial}),
 			infer.Resource(&PutBack{dial}),
 		).

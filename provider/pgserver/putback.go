@@ -35,20 +35,12 @@ func (*PutBack) Check(ctx context.Context, request infer.CheckRequest) (infer.Ch
 
 // Create puts all roles back.
 func (r *PutBack) Create(ctx context.Context, request infer.CreateRequest[AdoptionArgs]) (infer.CreateResponse[AdoptionState], error) {
-	response := infer.CreateResponse[AdoptionState]{ID: "put-back", Output: AdoptionState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs.Roles)
+	return created(request, "put-back", AdoptionState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs.Roles) })
 }
 
 // Update puts all roles back.
 func (r *PutBack) Update(ctx context.Context, request infer.UpdateRequest[AdoptionArgs, AdoptionState]) (infer.UpdateResponse[AdoptionState], error) {
-	response := infer.UpdateResponse[AdoptionState]{Output: AdoptionState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs.Roles)
+	return updated(request, AdoptionState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs.Roles) })
 }
 
 // Read leaves those roles out of the list that are still set aside, so that the next update puts them back.

@@ -18,9 +18,10 @@ const (
 
 // reload makes the server read its configuration again, and returns when every new connection is
 // served with it: the postmaster accepts no connection before it has read all files, and this session
-// hears of it through the postmaster.
+// hears of it through the postmaster. Who is cancelled meanwhile waits for it all the same: this session
+// is the one that may have to put things back.
 func (s *session) reload(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, reloadLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadLimit)
 	defer cancel()
 	var before time.Time
 	if err := s.QueryRow(ctx, "SELECT pg_conf_load_time()").Scan(&before); err != nil {

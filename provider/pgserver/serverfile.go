@@ -35,7 +35,7 @@ const (
 // hbaFile is never deleted: without it the server does not start.
 const hbaFile = "pg_hba.conf"
 
-// restoreLimit bounds how long putting the old file back may take after a fault.
+// restoreLimit bounds how long writing a file or a setting, and putting the old one back after a fault, may take.
 const restoreLimit = 30 * time.Second
 
 // ServerFile is a file in the server's data directory.
@@ -142,20 +142,12 @@ func parseBundle(content string) (tls.Certificate, error) {
 
 // Create writes the file, over one that is there already.
 func (r *ServerFile) Create(ctx context.Context, request infer.CreateRequest[ServerFileArgs]) (infer.CreateResponse[ServerFileState], error) {
-	response := infer.CreateResponse[ServerFileState]{ID: request.Inputs.Path, Output: ServerFileState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return created(request, request.Inputs.Path, ServerFileState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
 // Update writes the file again.
 func (r *ServerFile) Update(ctx context.Context, request infer.UpdateRequest[ServerFileArgs, ServerFileState]) (infer.UpdateResponse[ServerFileState], error) {
-	response := infer.UpdateResponse[ServerFileState]{Output: ServerFileState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return updated(request, ServerFileState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
 // Read finds what the file holds.
@@ -208,15 +200,13 @@ func (r *ServerFile) apply(ctx context.Context, args ServerFileArgs) error {
 			return err
 		}
 		if !existed || old != args.Content {
-			if err := s.writeFile(ctx, args.Path, args.Content); err != nil {
+			if err := s.writeSteadfastly(ctx, args.Path, args.Content); err != nil {
 				return err
 			}
 		}
 		if err := r.activate(ctx, s, args); err != nil {
 			err = fmt.Errorf("%s: %w", args.Path, err)
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreLimit)
-			defer cancel()
-			if restoreErr := s.restoreFile(ctx, args, old, existed); restoreErr != nil {
+			if restoreErr := r.restore(ctx, s, args, old, existed); restoreErr != nil {
 				return errors.Join(err, fmt.Errorf("putting the old %s back: %w", args.Path, restoreErr))
 			}
 			return err
@@ -266,12 +256,17 @@ func (r *ServerFile) activate(ctx context.Context, s *session, args ServerFileAr
 	return nil
 }
 
-// restoreFile puts a file back as it was before, and makes the server read it.
-func (s *session) restoreFile(ctx context.Context, args ServerFileArgs, old string, existed bool) error {
-	var err error
-	if existed {
+// restore puts a file back as it was before, and makes the server read it, even if nobody waits any more.
+func (r *ServerFile) restore(ctx context.Context, s *session, args ServerFileArgs, old string, existed bool) error {
+	ctx, cancel := steadfast(ctx)
+	defer cancel()
+	err := r.server.revive(ctx, s)
+	switch {
+	case err != nil:
+		return err
+	case existed:
 		err = s.writeFile(ctx, args.Path, old)
-	} else {
+	default:
 		err = s.removeFile(ctx, args.Path)
 	}
 	if err != nil || args.Reload != nil && !*args.Reload {

@@ -60,17 +60,38 @@ func (d dialer) with(ctx context.Context, config Config, do func(*session) error
 	if err != nil {
 		return err
 	}
+	s := &session{conn, config}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 		defer cancel()
-		if closeErr := conn.Close(ctx); closeErr != nil && err == nil {
+		if closeErr := s.Close(ctx); closeErr != nil && err == nil {
 			err = fmt.Errorf("ending the session with %s: %w", config.address(), closeErr)
 		}
 	}()
-	return do(&session{conn, config})
+	return do(s)
 }
 
-// silence tells the server to log nothing that this session says, nor to show or count it anywhere.
+// revive makes a session that has ended anew: a change that has to be undone may be what ended it.
+func (d dialer) revive(ctx context.Context, s *session) error {
+	if s.Ping(ctx) == nil {
+		return nil
+	}
+	conn, err := d(ctx, s.config)
+	if err != nil {
+		return err
+	}
+	s.Conn = conn
+	return s.silence(ctx)
+}
+
+// steadfast is a context for what is not left half done when nobody waits any more: a connection whose
+// context ends in the middle of a statement is closed, and nobody knows whether the server has done it.
+func steadfast(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), restoreLimit)
+}
+
+// silence tells the server to log nothing that this session says, nor to show or count it anywhere, and
+// to keep it alive: what a reload brings to all others does not end it before a fault can be undone.
 // This statement itself holds no secret.
 func (s *session) silence(ctx context.Context) error {
 	maySet := "has_parameter_privilege(setting.name, 'SET')"
@@ -87,7 +108,8 @@ func (s *session) silence(ctx context.Context) error {
 			('debug_print_parse', 'off'), ('debug_print_rewritten', 'off'), ('debug_print_plan', 'off'),
 			('track_activities', 'off'),
 			('auto_explain.log_min_duration', '-1'), ('pg_stat_statements.track', 'none'), ('pgaudit.log', 'none'),
-			('lock_timeout', '30s'), ('statement_timeout', '5min'), ('idle_in_transaction_session_timeout', '5min')
+			('lock_timeout', '30s'), ('statement_timeout', '5min'), ('idle_in_transaction_session_timeout', '5min'),
+			('idle_session_timeout', '0'), ('transaction_timeout', '0')
 		) AS wanted (name, value)
 		JOIN pg_catalog.pg_settings AS setting USING (name)
 		WHERE setting.context = 'user' OR `+maySet)
@@ -98,8 +120,10 @@ func (s *session) silence(ctx context.Context) error {
 }
 
 // major is the server's major version, or 0 where it does not say one.
-func (s *session) major() int {
-	version := s.PgConn().ParameterStatus("server_version")
+func (s *session) major() int { return majorOf(s.Conn) }
+
+func majorOf(conn *pgx.Conn) int {
+	version := conn.PgConn().ParameterStatus("server_version")
 	digits := strings.IndexFunc(version, func(c rune) bool { return c < '0' || c > '9' })
 	if digits < 0 {
 		digits = len(version)

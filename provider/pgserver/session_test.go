@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/witchcityrope/database/internal/acquire"
 	"github.com/witchcityrope/database/internal/pgtest"
 )
 
@@ -186,6 +188,36 @@ func TestSilence(t *testing.T) {
 		assert.NotContains(t, text, superuser.AsString(), name)
 		assert.NotContains(t, text, base64.StdEncoding.EncodeToString([]byte(canary))[:18], name)
 		assert.NotContains(t, text, "COPY (SELECT current_setting", name)
+	}
+}
+
+// A timeout for everybody does not end the session that has brought it, and has to undo it.
+func TestSilentSessionsOutliveTimeouts(t *testing.T) {
+	for _, major := range []int{14, 17} {
+		t.Run(strconv.Itoa(major), func(t *testing.T) {
+			if _, err := acquire.EmbeddedPostgres(t.Context(), pgtest.Releases[major], t.Logf); err != nil {
+				t.Skipf("NOT RUN: PostgreSQL %d cannot be had: %v", major, err)
+			}
+			server := pgtest.New(t, pgtest.Releases[major])
+			require.NoError(t, server.Start(t.Context()))
+			require.NoError(t, dialer(dial).with(t.Context(), configOf(server), func(s *session) error {
+				require.NoError(t, s.silence(t.Context()))
+				other := server.Connect(t)
+				timeouts := []string{"idle_session_timeout", "transaction_timeout"}
+				if major < 17 {
+					timeouts = timeouts[:1]
+				}
+				for _, timeout := range timeouts {
+					execute(t, s.Conn, "ALTER SYSTEM SET "+timeout+" = 1")
+				}
+				require.NoError(t, s.reload(t.Context()))
+				require.Eventually(t, func() bool { return other.Ping(t.Context()) != nil }, 10*time.Second, 50*time.Millisecond, "others are ended")
+				for _, timeout := range timeouts {
+					assert.Equal(t, "0", query[string](t, s.Conn, "SHOW "+timeout))
+				}
+				return nil
+			}))
+		})
 	}
 }
 

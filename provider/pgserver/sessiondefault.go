@@ -59,14 +59,13 @@ func (*SessionDefault) Check(ctx context.Context, request infer.CheckRequest) (i
 		return infer.CheckResponse[SessionDefaultArgs]{Inputs: args, Failures: failures}, err
 	}
 	failures = append(failures, settingNameFaults(args.Name)...)
+	names := map[string]string{}
 	for property, name := range map[string]*string{"role": args.Role, "database": args.Database} {
-		if name == nil {
-			continue
-		}
-		if err := postgres.ValidateIdentifier(*name); err != nil {
-			failures = append(failures, p.CheckFailure{Property: property, Reason: err.Error()})
+		if name != nil {
+			names[property] = *name
 		}
 	}
+	failures = append(failures, identifierFaults(names)...)
 	_, hasRole := request.NewInputs.GetOk("role")
 	_, hasDatabase := request.NewInputs.GetOk("database")
 	if !hasRole && !hasDatabase {
@@ -79,20 +78,12 @@ func (*SessionDefault) Check(ctx context.Context, request infer.CheckRequest) (i
 
 // Create makes the default.
 func (r *SessionDefault) Create(ctx context.Context, request infer.CreateRequest[SessionDefaultArgs]) (infer.CreateResponse[SessionDefaultState], error) {
-	response := infer.CreateResponse[SessionDefaultState]{ID: request.Inputs.id(), Output: SessionDefaultState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return created(request, request.Inputs.id(), SessionDefaultState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
 // Update makes it again.
 func (r *SessionDefault) Update(ctx context.Context, request infer.UpdateRequest[SessionDefaultArgs, SessionDefaultState]) (infer.UpdateResponse[SessionDefaultState], error) {
-	response := infer.UpdateResponse[SessionDefaultState]{Output: SessionDefaultState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs)
+	return updated(request, SessionDefaultState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs) })
 }
 
 // Read finds what the default is: nothing means that it is gone, or its role or database.

@@ -31,11 +31,7 @@ func (*SetAside) Check(ctx context.Context, request infer.CheckRequest) (infer.C
 
 // Create sets all roles aside.
 func (r *SetAside) Create(ctx context.Context, request infer.CreateRequest[AdoptionArgs]) (infer.CreateResponse[AdoptionState], error) {
-	response := infer.CreateResponse[AdoptionState]{ID: "set-aside", Output: AdoptionState{request.Inputs}}
-	if request.DryRun {
-		return response, nil
-	}
-	return response, r.apply(ctx, request.Inputs.Roles)
+	return created(request, "set-aside", AdoptionState{request.Inputs}, func() error { return r.apply(ctx, request.Inputs.Roles) })
 }
 
 // Update sets those roles aside that are new in the list, or all of them where the trigger has changed.

@@ -29,9 +29,11 @@ func (b settingBatch) do(ctx context.Context, server dialer, config Config) {
 			if !task.change {
 				continue
 			}
+			if task.err = ctx.Err(); task.err != nil {
+				continue
+			}
 			before[task] = task.found.written
-			if task.err = s.alterSystem(ctx, task.name, task.value); task.err != nil {
-				task.err = task.found.explainRefusal(task.err)
+			if task.err = s.change(ctx, task); task.err != nil {
 				continue
 			}
 			changed = append(changed, task)
@@ -40,9 +42,19 @@ func (b settingBatch) do(ctx context.Context, server dialer, config Config) {
 			return nil
 		}
 		changed.fail(changed.activate(ctx, server, s))
-		changed.putBack(ctx, s, before)
+		changed.putBack(ctx, server, s, before)
 		return nil
 	}))
+}
+
+// change writes what a task wants.
+func (s *session) change(ctx context.Context, task *settingTask) error {
+	ctx, cancel := steadfast(ctx)
+	defer cancel()
+	if err := s.alterSystem(ctx, task.name, task.value); err != nil {
+		return task.found.explainRefusal(err)
+	}
+	return nil
 }
 
 // fail gives err to all tasks that have no fault of their own.
@@ -101,26 +113,36 @@ func (b settingBatch) activate(ctx context.Context, server dialer, s *session) e
 }
 
 // putBack undoes the changes that have failed, even if nobody waits any more.
-func (b settingBatch) putBack(ctx context.Context, s *session, before map[*settingTask]*string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreLimit)
-	defer cancel()
+func (b settingBatch) putBack(ctx context.Context, server dialer, s *session, before map[*settingTask]*string) {
 	var failed settingBatch
 	for _, task := range b {
-		if task.err == nil {
-			continue
+		if task.err != nil {
+			failed = append(failed, task)
 		}
-		if err := s.alterSystem(ctx, task.name, before[task]); err != nil {
-			task.err = errors.Join(task.err, fmt.Errorf("putting the old value back: %w", err))
-		}
-		failed = append(failed, task)
 	}
 	if len(failed) == 0 {
 		return
 	}
-	if err := s.reload(ctx); err != nil {
-		for _, task := range failed {
-			task.err = errors.Join(task.err, fmt.Errorf("putting the old value back: %w", err))
+	ctx, cancel := steadfast(ctx)
+	defer cancel()
+	err := server.revive(ctx, s)
+	for _, task := range failed {
+		if err == nil {
+			task.missed(s.alterSystem(ctx, task.name, before[task]))
 		}
+	}
+	if err == nil {
+		err = s.reload(ctx)
+	}
+	for _, task := range failed {
+		task.missed(err)
+	}
+}
+
+// missed adds that the old value could not be put back.
+func (t *settingTask) missed(err error) {
+	if err != nil {
+		t.err = errors.Join(t.err, fmt.Errorf("putting the old value back: %w", err))
 	}
 }
 

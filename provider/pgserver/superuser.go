@@ -67,9 +67,7 @@ func (*Superuser) Check(ctx context.Context, request infer.CheckRequest) (infer.
 	if err != nil || len(failures) > 0 {
 		return infer.CheckResponse[SuperuserArgs]{Inputs: args, Failures: failures}, err
 	}
-	if err := postgres.ValidateIdentifier(args.Username); err != nil {
-		failures = append(failures, p.CheckFailure{Property: "username", Reason: err.Error()})
-	}
+	failures = identifierFaults(map[string]string{"username": args.Username})
 	if !postgres.IsScramVerifier(args.Verifier) {
 		failures = append(failures, p.CheckFailure{
 			Property: "verifier",

@@ -2,6 +2,7 @@ package pgserver
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -277,8 +278,6 @@ func TestSystemSettingsTogether(t *testing.T) {
 func TestSettingBatch(t *testing.T) {
 	server := pgtest.Start(t, "max_locks_per_transaction=70")
 	conn := server.Connect(t)
-	config := Config{Host: "127.0.0.1", Port: server.Port, Username: pgtest.Superuser, Password: pgtest.Password, Database: "postgres",
-		TLSMode: tlsPrefer, ReadyTimeout: 10}
 	task := func(name, value string) *settingTask {
 		return &settingTask{ctx: t.Context(), name: name, change: true, value: &value, done: make(chan struct{})}
 	}
@@ -293,7 +292,7 @@ func TestSettingBatch(t *testing.T) {
 		{ctx: t.Context(), name: "work_mem", done: make(chan struct{})}, task("lock_timeout", "x"),
 	}
 	before := strings.Count(server.Log(t), "received SIGHUP")
-	doBatch(dial, config, tasks)
+	doBatch(dial, configOf(server), tasks)
 
 	for i, want := range []string{
 		"", `unrecognized configuration parameter "work_mum"`, `setting ssl = "on": after the reload no TLS connection could be made`,
@@ -310,6 +309,37 @@ func TestSettingBatch(t *testing.T) {
 	assert.Equal(t, "9MB", query[string](t, server.Connect(t), "SHOW work_mem"))
 	assert.Equal(t, []string{"max_locks_per_transaction=90", "work_mem=9MB"},
 		query[[]string](t, conn, `SELECT array_agg(name || '=' || setting ORDER BY name) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'`))
+}
+
+// What was changed is put back although the change has ended the session that made it.
+func TestPutBackOutlivesItsSession(t *testing.T) {
+	server := pgtest.Start(t)
+	conn := server.Connect(t)
+	dialed := 0
+	ending := func(ctx context.Context, config Config) (*pgx.Conn, error) {
+		if dialed++; dialed != 2 { // the second one is to prove the change
+			return dial(ctx, config)
+		}
+		ended := query[int](t, conn, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1", Name)
+		assert.Equal(t, 1, ended)
+		return nil, errors.New("no way in")
+	}
+	value := "9MB"
+	task := &settingTask{ctx: t.Context(), name: "work_mem", change: true, value: &value, done: make(chan struct{})}
+	doBatch(ending, configOf(server), []*settingTask{task})
+	require.EqualError(t, task.err, "no way in")
+	assert.Equal(t, "4MB", query[string](t, server.Connect(t), "SHOW work_mem"))
+
+	file := &ServerFile{server: ending}
+	dialed = 0
+	rules := query[string](t, conn, "SELECT pg_read_file('pg_hba.conf')")
+	require.NoError(t, dialer(ending).with(t.Context(), configOf(server), func(s *session) error {
+		args := ServerFileArgs{Path: "pg_hba.conf", Content: "host all all all scram-sha-256\n", Check: checkHBA}
+		require.NoError(t, s.writeFile(t.Context(), args.Path, args.Content))
+		require.ErrorContains(t, file.activate(t.Context(), s, args), "no way in")
+		return file.restore(t.Context(), s, args, rules, true)
+	}))
+	assert.Equal(t, rules, query[string](t, conn, "SELECT pg_read_file('pg_hba.conf')"))
 }
 
 // A login that may not use ALTER SYSTEM is told what to do instead.

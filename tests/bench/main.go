@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -67,10 +68,14 @@ func run(ctx context.Context, rounds int, readme string) error {
 			return err
 		}
 	}
+	clones, err := measureClones(ctx, docker)
+	if err != nil {
+		return fmt.Errorf("test databases: %w", err)
+	}
 	table := append([]string{
-		fmt.Sprintf("Medians of %d rounds, image present, built wcrdb; `make bench` makes them.", rounds), "",
+		fmt.Sprintf("Medians of %d rounds, image present, built wcrdb, nothing of the stack there; ratios are medians of pairs, with the least and the greatest; `make bench` makes them.", rounds), "",
 		"| plugins | what | wcrdb | docker compose | ratio |", "|---|---|---|---|---|",
-	}, lines...)
+	}, append(lines, "", clones)...)
 	fmt.Println(strings.Join(table, "\n"))
 	if readme == "" {
 		return nil
@@ -98,7 +103,7 @@ func missingPlugins(plugins string) (string, error) {
 
 // measure times one choice of plugins.
 func measure(ctx context.Context, plugins string, rounds int, compose *compose) (lines []string, err error) {
-	stack, err := newStack(plugins)
+	stack, err := newStack("dev", plugins)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +154,8 @@ func measure(ctx context.Context, plugins string, rounds int, compose *compose) 
 	}
 	ratio := "not run | not run"
 	if len(peer) > 0 {
-		ratio = fmt.Sprintf("%.1f s | %.1f", median(peer).Seconds(), median(cold).Seconds()/median(peer).Seconds())
+		pairs := ratios(cold, peer)
+		ratio = fmt.Sprintf("%.1f s | %.2f (%.2f to %.2f)", median(peer).Seconds(), median(pairs), slices.Min(pairs), slices.Max(pairs))
 	}
 	return []string{
 		fmt.Sprintf("| %s | cold `up` of dev until the application can log in | %.1f s | %s |", plugins, median(cold).Seconds(), ratio),
@@ -161,8 +167,17 @@ func measure(ctx context.Context, plugins string, rounds int, compose *compose) 
 	}, nil
 }
 
-func median(times []time.Duration) time.Duration {
-	sorted := slices.Sorted(slices.Values(times))
+// ratios are those of each pair.
+func ratios(times, peers []time.Duration) []float64 {
+	var found []float64
+	for i, peer := range peers {
+		found = append(found, times[i].Seconds()/peer.Seconds())
+	}
+	return found
+}
+
+func median[T cmp.Ordered](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
 	return sorted[len(sorted)/2]
 }
 

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 const (
@@ -20,8 +22,9 @@ const (
 	benchSubnet = "10.98.71.0/24"
 )
 
-// stack is the dev stack under a name of its own.
+// stack is one of the project's stacks, under a name of its own.
 type stack struct {
+	name    string // dev or test
 	dir     string
 	binary  string
 	plugins string
@@ -35,12 +38,12 @@ type took struct {
 	memory int64 // bytes, the most that all its processes had resident together
 }
 
-func newStack(plugins string) (*stack, error) {
+func newStack(name, plugins string) (*stack, error) {
 	dir, err := os.MkdirTemp("", "wcrdb-bench-*")
 	if err != nil {
 		return nil, err
 	}
-	made := &stack{dir: dir, plugins: plugins}
+	made := &stack{name: name, dir: dir, plugins: plugins}
 	if made.binary, err = filepath.Abs("bin/wcrdb"); err != nil {
 		return nil, err
 	}
@@ -48,31 +51,54 @@ func newStack(plugins string) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := os.ReadFile("Pulumi.dev.yaml")
-	if err != nil {
+	if made.file, err = os.ReadFile(made.fileName()); err != nil {
 		return nil, err
 	}
-	own := fmt.Sprintf("  witchcityrope-database:server: {name: wcrdb-bench}\n"+
-		"  witchcityrope-database:network: {subnet: %s, adminSubnet: 10.98.72.0/28, publish: {port: %d}}\n", benchSubnet, benchPort)
-	made.file = append(dev, own...)
 	return made, errors.Join(
 		os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), project, 0o600),
+		made.rename(),
 		made.configure(nil),
 	)
+}
+
+func (s *stack) fileName() string { return "Pulumi." + s.name + ".yaml" }
+
+// rename gives the stack names, subnets and a port of its own.
+func (s *stack) rename() error {
+	var file map[string]map[string]any
+	if err := yaml.Unmarshal(s.file, &file); err != nil {
+		return err
+	}
+	own := func(key string, values map[string]any) {
+		object, is := file["config"]["witchcityrope-database:"+key].(map[string]any)
+		if !is {
+			object = map[string]any{}
+		}
+		maps.Copy(object, values)
+		file["config"]["witchcityrope-database:"+key] = object
+	}
+	own("server", map[string]any{"name": "wcrdb-bench"})
+	own("network", map[string]any{"subnet": benchSubnet, "adminSubnet": "10.98.72.0/28", "publish": map[string]any{"port": benchPort}})
+	var content bytes.Buffer
+	encoder := yaml.NewEncoder(&content)
+	encoder.SetIndent(2) // as configure writes settings
+	err := errors.Join(encoder.Encode(file), encoder.Close())
+	s.file = content.Bytes()
+	return err
 }
 
 // configure writes the stack file with further settings.
 func (s *stack) configure(settings map[string]string) error {
 	const heading = "witchcityrope-database:settings:\n"
 	if !bytes.Contains(s.file, []byte(heading)) {
-		return fmt.Errorf("there is no %q in Pulumi.dev.yaml to add settings to", heading)
+		return fmt.Errorf("there is no %q in %s to add settings to", heading, s.fileName())
 	}
 	lines := heading
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		lines += fmt.Sprintf("    %s: %s\n", name, settings[name])
 	}
 	content := bytes.Replace(s.file, []byte(heading), []byte(lines), 1)
-	return os.WriteFile(filepath.Join(s.dir, "Pulumi.dev.yaml"), content, 0o600)
+	return os.WriteFile(filepath.Join(s.dir, s.fileName()), content, 0o600)
 }
 
 // changeSettings measures one up that changes many settings, and leaves the stack file as it was.
@@ -97,8 +123,15 @@ func (s *stack) changeSettings(ctx context.Context) (took, error) {
 	return changed, s.configure(nil)
 }
 
-func (s *stack) up(ctx context.Context) (took, error)   { return s.wcrdb(ctx, "up", "--yes") }
-func (s *stack) cold(ctx context.Context) (took, error) { return s.up(ctx) }
+func (s *stack) up(ctx context.Context) (took, error) { return s.wcrdb(ctx, "up", "--yes") }
+
+// cold is the first up of all: not even the secrets of the stack are there.
+func (s *stack) cold(ctx context.Context) (took, error) {
+	if err := errors.Join(os.RemoveAll(filepath.Join(s.dir, ".wcrdb")), s.configure(nil)); err != nil {
+		return took{}, err
+	}
+	return s.up(ctx)
+}
 
 func (s *stack) down(ctx context.Context) error {
 	_, err := s.wcrdb(ctx, "down")
@@ -111,7 +144,7 @@ func (s *stack) close() error {
 
 // wcrdb runs one command and watches its memory.
 func (s *stack) wcrdb(ctx context.Context, args ...string) (took, error) {
-	command := exec.CommandContext(ctx, s.binary, append(args, "--stack", "dev", "--project", s.dir, "--plugins", s.plugins)...)
+	command := exec.CommandContext(ctx, s.binary, append(args, "--stack", s.name, "--project", s.dir, "--plugins", s.plugins)...)
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
 	started := time.Now()

@@ -3,6 +3,7 @@ package e2e
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -14,6 +15,8 @@ import (
 // migration is a state of the application's schema at one time.
 type migration struct {
 	file string
+	// beside is a file of more tables that the first step makes.
+	beside string
 	// tables after each of the two steps.
 	tables [2]int
 	// moved are tables that the later step moves to schema public.
@@ -23,8 +26,20 @@ type migration struct {
 // The schema as it was when the design was written comes first; the database
 // is emptied in between, by who owns the tables.
 var migrations = []migration{
-	{"wcr-schema-auth.sql", [2]int{9, 9}, []string{`public."Users"`, `public."Roles"`, `public."UserTokens"`}},
-	{"wcr-schema.sql", [2]int{23, 24}, []string{`public."ContentPages"`, `public."ContentRevisions"`}},
+	{"wcr-schema-auth.sql", "", [2]int{9, 9}, []string{`public."Users"`, `public."Roles"`, `public."UserTokens"`}},
+	{"wcr-schema.sql", "wcr-schema-rest.sql", [2]int{41, 42}, []string{`public."ContentPages"`, `public."ContentRevisions"`}},
+}
+
+// steps are what a migration's two deployments run.
+func (m migration) steps(t testing.TB) []string {
+	t.Helper()
+	both := steps(t, m.file)
+	if m.beside != "" {
+		more, err := os.ReadFile("testdata/schema/" + m.beside)
+		require.NoError(t, err)
+		both[0] += "\n" + string(more)
+	}
+	return both
 }
 
 // provesApplication loads the application's tables in two deployments, and
@@ -35,7 +50,7 @@ func provesApplication(p *project) {
 	for i, migration := range migrations {
 		p.step(migration.file, func(t *testing.T) {
 			migrator := p.session(t, logins["migrator"])
-			for step, statements := range steps(t, migration.file) {
+			for step, statements := range migration.steps(t) {
 				migrate(t, migrator, statements)
 				made := tables(t, migrator)
 				require.Len(t, made, migration.tables[step], "%v", made)
@@ -177,4 +192,15 @@ func onlyReads(t *testing.T, session *pgx.Conn, tables []string) {
 			assert.Equal(t, insufficientPrivilege, code(attempt(t, session, statement)), statement)
 		}
 	}
+}
+
+// writers are how many sessions of the application are busy where there is load.
+const writers = 2
+
+// makeTable makes a table as a migration does.
+func (p *project) makeTable(t *testing.T) {
+	t.Helper()
+	p.as(t, "migrator", func(session *pgx.Conn) {
+		migrate(t, session, "CREATE TABLE load (writer text, number bigint, PRIMARY KEY (writer, number))")
+	})
 }

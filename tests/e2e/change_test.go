@@ -20,6 +20,7 @@ func TestEndToEndChanges(t *testing.T) {
 		show := func(t *testing.T, name string) string {
 			return ask[string](t, p.session(t, p.connections()["app"]), "SHOW "+name)
 		}
+		p.step("networks that somebody is on", func(t *testing.T) { refusesNetworks(t, p) })
 		for _, change := range []struct {
 			what     string
 			values   values
@@ -84,6 +85,30 @@ func TestEndToEndChanges(t *testing.T) {
 			})
 		}
 	})
+}
+
+// refusesNetworks changes networks while the containers of others are on them:
+// Docker would not delete them, and the server would be gone by then.
+func refusesNetworks(t *testing.T, p *project) {
+	before, was := p.container(), p.config().Network
+	guests := map[string]string{}
+	for _, name := range []string{was.Name, was.AdminName} {
+		guests[name] = p.start(t, neighbour{network: name, command: idle})
+	}
+	for network, changes := range map[string][]values{
+		was.Name:      {{"subnet": freeSubnet(t, p.docker)}, {"name": was.Name + "-2", "subnet": freeSubnet(t, p.docker)}},
+		was.AdminName: {{"adminSubnet": freeSubnet(t, p.docker)}},
+	} {
+		for _, change := range changes {
+			p.configure(values{"network": change})
+			p.fails(1, []string{fmt.Sprintf("network %s is still used by container %s, so nothing was deleted", network, guests[network])}, "up")
+			p.configure(values{"network": values{"name": was.Name, "subnet": was.Subnet, "adminSubnet": was.AdminSubnet}})
+		}
+	}
+	after := p.container()
+	assert.Equal(t, before.ID, after.ID, "the container stays")
+	assert.Equal(t, before.State.StartedAt, after.State.StartedAt, "it was not stopped")
+	p.unchanged()
 }
 
 // TestEndToEndRotation: the next generation changes all passwords; nobody who

@@ -27,6 +27,7 @@ func edits(t *testing.T, p *project) []edit {
 	network := func(what, name string, value any) edit { return edit{what, values{"network": values{name: value}}} }
 	tls := func(what, name string, value any) edit { return edit{what, values{"tls": values{name: value}}} }
 	check := func(what, name string, value any) edit { return server(what, "healthCheck", values{name: value}) }
+	backup := func(what, name string, value any) edit { return edit{what, values{"backup": values{name: value}}} }
 	name := p.config().Server.Name
 	return []edit{
 		setting("user setting, new", "work_mem", "5MB"),
@@ -93,6 +94,19 @@ func edits(t *testing.T, p *project) []edit {
 		{"another extension", values{"database": values{"extensions": []string{"uuid-ossp", "citext", "pg_stat_statements", "pg_trgm"}}}},
 		{"a schema less", values{"database": values{"schemas": []string{"auth", "public"}}}},
 		{"an extension less", values{"database": values{"extensions": []string{"uuid-ossp", "citext", "pg_stat_statements"}}}},
+
+		{"roles", values{"access": values{"roles": []values{{"name": "auditors"}, {"name": "partner", "login": true, "memberOf": []string{"auditors"}}}}}},
+		{"a grant", values{"access": values{"grants": []values{{"role": "partner", "on": "database", "privileges": []string{"CONNECT"}}}}}},
+		{"default privileges", values{"access": values{"defaultPrivileges": []values{{"role": "auditors", "on": "type", "privileges": []string{"USAGE"}}}}}},
+		{"limit of a role", values{"access": values{"roles": []values{{"name": "auditors"}, {"name": "partner", "login": true, "connectionLimit": 4, "memberOf": []string{"auditors"}}}}}},
+		{"an index", values{"indexes": []values{{"name": "witness_x", "table": "witness", "columns": []string{"x"}}}}},
+
+		backup("backups", "enabled", true),
+		backup("schedule of the backups", "schedule", "0 3 * * *"),
+		backup("backups no more", "enabled", false),
+
+		// What was written before is in the other one.
+		{"name of the database", values{"database": values{"name": "other"}}},
 	}
 }
 
@@ -100,15 +114,21 @@ func edits(t *testing.T, p *project) []edit {
 // changes of every area.
 func TestEndToEndConsequences(t *testing.T) {
 	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
-		p := newProject(t, "dev", plugins).initialize()
-		p.up()
-		p.must("up") // takes note
 		record := newRecord(plugins)
-		for _, edit := range edits(t, p) {
-			p.step(edit.what, func(t *testing.T) {
-				record.add(edit, provesConsequence(t, p, edit))
-			})
+		proves := func(p *project, edit edit) {
+			p.step(edit.what, func(t *testing.T) { record.add(edit, provesConsequence(t, p, edit)) })
 		}
+		dev := newProject(t, "dev", plugins).initialize()
+		dev.up()
+		dev.must("up") // takes note
+		for _, edit := range edits(t, dev) {
+			proves(dev, edit)
+		}
+		inMemory := newProject(t, "test", plugins).initialize()
+		inMemory.up()
+		inMemory.must("up") // takes note
+		proves(inMemory, edit{"setting of data in memory", values{"settings": values{"work_mem": "6MB"}}})
+		proves(inMemory, edit{"limit of CPUs, data in memory", values{"server": values{"cpus": 1.5}}})
 		record.write(t)
 	})
 }
@@ -137,7 +157,7 @@ func provesConsequence(t *testing.T, p *project, edit edit) proof {
 	}
 	poll := func() time.Duration { return 0 }
 	if forecast.Class.Interrupts() {
-		poll = before.poll()
+		poll = before.poll(t)
 	}
 	report := p.report(append([]string{"up"}, allow...)...)
 	away := poll()
@@ -187,6 +207,7 @@ func TestEndToEndAnswers(t *testing.T) {
 			p.must("up", unanswered)
 		})
 		p.step("data stays where it is", func(t *testing.T) {
+			container := p.container()
 			for key, value := range (values{"volume": "another", "type": "tmpfs"}) {
 				before := map[string]any{"volume": p.config().Storage.Volume, "type": "volume"}[key]
 				p.configure(values{"storage": values{key: value}})
@@ -197,6 +218,9 @@ func TestEndToEndAnswers(t *testing.T) {
 			p.fails(1, []string{"storage.path", "cannot be pointed to another place"}, "preview")
 			p.fails(1, []string{"storage.path", "cannot be pointed to another place"}, "up")
 			p.configure(values{"storage": values{"type": "volume", "path": ""}})
+			assert.Equal(t, container.ID, p.container().ID)
+			assert.Equal(t, container.State.StartedAt, p.container().State.StartedAt)
+			p.must("up", unanswered)
 		})
 		p.step("the state is lost and the server runs", func(t *testing.T) {
 			require.NoError(t, os.RemoveAll(filepath.Join(p.dir, ".wcrdb", "state")))

@@ -125,14 +125,51 @@ func TestEndToEndDeclaredAccess(t *testing.T) {
 			t.Logf("%d queries while grants changed, none refused", queries.Load())
 			assert.Positive(t, queries.Load())
 		})
+		p.step("a grant on all tables takes the place of one on single tables, and the other way round", func(t *testing.T) {
+			with := func(grants ...values) values {
+				access := partner("SELECT")
+				access["grants"] = append(access["grants"].([]values), grants...)
+				access["contract"] = []values{} // prod's says that the backup must not write
+				return access
+			}
+			single := values{"role": "backup", "on": "table", "schema": "public", "objects": []string{"Events", "Seen"}, "privileges": []string{"INSERT"}}
+			whole := values{"role": "backup", "on": "table", "schema": "public", "privileges": []string{"INSERT", "UPDATE"}}
+			has := func(privilege string, tables ...string) []bool {
+				var has []bool
+				for _, table := range tables {
+					has = append(has, may(t, "has_table_privilege('witchcityrope_backup', $1, $2)", `public."`+table+`"`, privilege))
+				}
+				return has
+			}
+			migrate(t, p.session(t, p.connections()["migrator"]), `CREATE VIEW public."Seen" AS SELECT 1 AS one`)
+			for range 2 {
+				p.configure(values{"access": with(single)})
+				p.must("up")
+				assert.Equal(t, []bool{true, true, false}, has("INSERT", "Events", "Seen", "Users"))
+				assert.Equal(t, []bool{false, false, false}, has("UPDATE", "Events", "Seen", "Users"))
+				p.configure(values{"access": with(whole)})
+				p.must("up")
+				assert.Equal(t, []bool{true, true, true}, has("INSERT", "Events", "Seen", "Users"))
+				assert.Equal(t, []bool{true, true, true}, has("UPDATE", "Events", "Seen", "Users"))
+			}
+			p.configure(values{"access": partner("SELECT")})
+			p.must("up")
+			assert.Equal(t, []bool{false, false, false}, has("INSERT", "Events", "Seen", "Users"))
+		})
 		p.step("changes by hand", func(t *testing.T) {
 			p.must("up")
-			p.sudo(t, `REVOKE SELECT ON public."Events" FROM partner`, `REVOKE SELECT ("Email") ON public."Users" FROM partner`,
-				"GRANT auditors TO partner WITH INHERIT TRUE", "GRANT USAGE ON LANGUAGE plpgsql TO PUBLIC", "ALTER ROLE partner CONNECTION LIMIT 9")
-			p.must("up")
-			p.must("up")
-			assert.True(t, may(t, `has_table_privilege('partner', 'public."Events"', 'SELECT') AND has_column_privilege('partner', 'public."Users"', 'Email', 'SELECT')`))
-			assert.False(t, may(t, `pg_has_role('partner', 'auditors', 'USAGE') OR has_language_privilege('partner', 'plpgsql', 'USAGE')`))
+			for _, change := range []struct{ statement, asDeclared string }{
+				{`REVOKE SELECT ON public."Events" FROM partner`, `has_table_privilege('partner', 'public."Events"', 'SELECT')`},
+				{`REVOKE SELECT ("Email") ON public."Users" FROM partner`, `has_column_privilege('partner', 'public."Users"', 'Email', 'SELECT')`},
+				{"GRANT auditors TO partner WITH INHERIT TRUE", "NOT pg_has_role('partner', 'auditors', 'USAGE')"},
+				{"GRANT USAGE ON LANGUAGE plpgsql TO PUBLIC", "NOT has_language_privilege('partner', 'plpgsql', 'USAGE')"},
+				{"ALTER ROLE partner CONNECTION LIMIT 9", "rolconnlimit = 4 FROM pg_roles WHERE rolname = 'partner'"},
+			} {
+				p.sudo(t, change.statement)
+				assert.False(t, may(t, change.asDeclared), change.statement)
+				p.must("up")
+				assert.True(t, may(t, change.asDeclared), change.statement)
+			}
 			p.unchanged()
 		})
 		p.step("import", func(t *testing.T) {

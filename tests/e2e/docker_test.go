@@ -89,19 +89,24 @@ func (p *project) clean() {
 		}
 		assert.NoError(p.t, err, "clean up %s %s", kind, name)
 	}
-	_, there, err := dockerengine.Container(ctx, p.docker, stack.Server.Name)
+	_, there, _ := dockerengine.Container(ctx, p.docker, stack.Server.Name)
 	if there && stack.Storage.Type == config.Bind {
 		p.emptyBind()
 	}
-	remove("container", stack.Server.Name, there, err, func() error {
-		return p.docker.ContainerRemove(ctx, stack.Server.Name, container.RemoveOptions{Force: true, RemoveVolumes: true})
-	})
+	for _, name := range []string{stack.BackupContainer(), stack.Server.Name} {
+		_, there, err := dockerengine.Container(ctx, p.docker, name)
+		remove("container", name, there, err, func() error {
+			return p.docker.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		})
+	}
 	for _, name := range []string{stack.Network.Name, stack.Network.AdminName} {
 		_, there, err := dockerengine.Network(ctx, p.docker, name)
 		remove("network", name, there, err, func() error { return p.docker.NetworkRemove(ctx, name) })
 	}
-	_, there, err = dockerengine.Volume(ctx, p.docker, stack.Storage.Volume)
-	remove("volume", stack.Storage.Volume, there, err, func() error { return p.docker.VolumeRemove(ctx, stack.Storage.Volume, true) })
+	for _, name := range []string{stack.Storage.Volume, stack.Backup.Volume} {
+		_, there, err := dockerengine.Volume(ctx, p.docker, name)
+		remove("volume", name, there, err, func() error { return p.docker.VolumeRemove(ctx, name, true) })
+	}
 }
 
 // left names what the stack has in Docker.
@@ -115,13 +120,15 @@ func (p *project) left() []string {
 			left = append(left, kind+" "+name)
 		}
 	}
-	_, there, err := dockerengine.Container(ctx, p.docker, stack.Server.Name)
-	add("container", stack.Server.Name, there, err)
+	for _, name := range []string{stack.Server.Name, stack.BackupContainer()} {
+		_, there, err := dockerengine.Container(ctx, p.docker, name)
+		add("container", name, there, err)
+	}
 	for _, name := range []string{stack.Network.Name, stack.Network.AdminName} {
 		_, there, err := dockerengine.Network(ctx, p.docker, name)
 		add("network", name, there, err)
 	}
-	_, there, err = dockerengine.Volume(ctx, p.docker, stack.Storage.Volume)
+	_, there, err := dockerengine.Volume(ctx, p.docker, stack.Storage.Volume)
 	add("volume", stack.Storage.Volume, there, err)
 	return left
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -34,14 +35,6 @@ type drift struct {
 // loginTaken hides a changed password from the plugin, which does not read
 // that of a role that cannot log in.
 const loginTaken = "login taken"
-
-// Grants to PUBLIC are invisible to the published postgresql plugin.
-const (
-	creationGranted   = "creation in a schema granted to everybody"
-	connectionGranted = "connection granted to everybody"
-)
-
-var grantedToPublic = []string{creationGranted, connectionGranted}
 
 // drifting is a stack that somebody works on by hand. It has a table of a
 // migration, public.things, with one row.
@@ -92,10 +85,6 @@ func TestEndToEndDrift(t *testing.T) {
 	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
 		d := newDrifting(t, "dev", plugins)
 		inside := append(sqlDrifts(), fileDrifts()...)
-		if plugins == operation.Published {
-			t.Logf("NOT RUN: drifts %q, because the published postgresql plugin does not read what PUBLIC may do", grantedToPublic)
-			inside = slices.DeleteFunc(inside, func(drift drift) bool { return slices.Contains(grantedToPublic, drift.what) })
-		}
 		for _, drift := range slices.Concat(inside, serverDrifts()) {
 			d.step(drift.what, func(t *testing.T) {
 				drift.do(t, d)
@@ -142,9 +131,23 @@ func sqlDrifts() []drift {
 		{loginTaken, sql("ALTER ROLE " + app + " NOLOGIN"), role + app, works("app", "SELECT 1")},
 		{"membership taken", sql("REVOKE " + rw + " FROM " + app), role + app, works("app", "SELECT FROM public.things")},
 		{"membership given", sql("GRANT " + owner + " TO " + app), role + app, refused("app", "SET ROLE "+owner)},
+		{
+			"membership not inherited any more", sql("GRANT " + rw + " TO " + app + " WITH INHERIT FALSE"), "database-access-membership-" + app + "-in-" + rw,
+			works("app", "SELECT FROM public.things"),
+		},
+		{
+			"membership with the right to make others members", sql("GRANT " + rw + " TO " + app + " WITH ADMIN OPTION"), "database-access-membership-" + app + "-in-" + rw,
+			refused("app", "GRANT "+rw+" TO witchcityrope_readonly"),
+		},
 		{"usage of a schema revoked", sql("REVOKE USAGE ON SCHEMA public FROM " + rw), "grant-schema-" + rw + "-public", works("app", "SELECT FROM public.things")},
-		{creationGranted, sql("GRANT CREATE ON SCHEMA public TO PUBLIC"), "grant-schema-public-public", refused("app", "CREATE TABLE mine ()")},
-		{connectionGranted, sql("GRANT TEMPORARY ON DATABASE witchcityrope_dev TO PUBLIC"), "grant-database-public", refused("app", "CREATE TEMPORARY TABLE mine ()")},
+		{"creation in a schema granted to everybody", sql("GRANT CREATE ON SCHEMA public TO PUBLIC"), "grant-schema-public-public", refused("app", "CREATE TABLE mine ()")},
+		{"temporary tables granted to everybody", sql("GRANT TEMPORARY ON DATABASE witchcityrope_dev TO PUBLIC"), "grant-database-public-witchcityrope_dev", refused("app", "CREATE TEMPORARY TABLE mine ()")},
+		{
+			"connections to template1 granted to everybody", sql("GRANT CONNECT ON DATABASE template1 TO PUBLIC"), "grant-database-public-template1",
+			func(t *testing.T, d *drifting) {
+				assert.False(t, ask[bool](t, d.session(t, d.logins["app"]), "SELECT has_database_privilege('template1', 'CONNECT')"))
+			},
+		},
 		{"reading of a table revoked", sql("REVOKE SELECT ON public.things FROM " + rw), "grant-table-" + rw + "-public", works("app", "SELECT FROM public.things")},
 		{"truncation of a table granted", sql("GRANT TRUNCATE ON public.things TO " + rw), "grant-table-" + rw + "-public", refused("app", "TRUNCATE public.things")},
 		{
@@ -240,6 +243,7 @@ func serverDrifts() []drift {
 			"the container and both networks removed",
 			func(t *testing.T, d *drifting) {
 				removeContainer(t, d)
+				disconnectAgent(t, d)
 				for _, name := range []string{d.config().Network.Name, d.config().Network.AdminName} {
 					require.NoError(t, d.docker.NetworkRemove(t.Context(), name))
 				}
@@ -291,7 +295,71 @@ func disconnect(t *testing.T, d *drifting) {
 
 func deleteNetwork(t *testing.T, d *drifting) {
 	disconnect(t, d)
+	disconnectAgent(t, d)
 	require.NoError(t, d.docker.NetworkRemove(t.Context(), d.config().Network.Name))
+}
+
+// disconnectAgent takes the container that makes backups off its networks, if the stack has one.
+func disconnectAgent(t *testing.T, d *drifting) {
+	if !d.config().Backup.Enabled {
+		return
+	}
+	agent, err := d.docker.ContainerInspect(t.Context(), d.config().BackupContainer())
+	require.NoError(t, err)
+	for network := range agent.NetworkSettings.Networks {
+		require.NoError(t, d.docker.NetworkDisconnect(t.Context(), network, agent.ID, true))
+	}
+}
+
+// backsUp: the container that makes backups runs, on the server's network.
+func backsUp(t *testing.T, d *drifting) {
+	agent, err := d.docker.ContainerInspect(t.Context(), d.config().BackupContainer())
+	require.NoError(t, err)
+	network, err := d.docker.NetworkInspect(t.Context(), d.config().Network.Name, network.InspectOptions{})
+	require.NoError(t, err)
+	assert.True(t, agent.State.Running)
+	if assert.Contains(t, agent.NetworkSettings.Networks, network.Name) {
+		assert.Equal(t, network.ID, agent.NetworkSettings.Networks[network.Name].NetworkID)
+	}
+}
+
+func agentDrifts() []drift {
+	const agent = "database-backup-agent"
+	name := func(d *drifting) string { return d.config().BackupContainer() }
+	return []drift{
+		{"the agent stopped", func(t *testing.T, d *drifting) {
+			require.NoError(t, d.docker.ContainerStop(t.Context(), name(d), container.StopOptions{}))
+		}, agent, backsUp},
+		{"the agent removed", func(t *testing.T, d *drifting) {
+			require.NoError(t, d.docker.ContainerRemove(t.Context(), name(d), container.RemoveOptions{Force: true}))
+		}, agent, backsUp},
+		{"the agent taken off its networks", disconnectAgent, agent, backsUp},
+	}
+}
+
+// TestEndToEndDriftOfProduction: the containers and networks of production come back, too, with all data.
+func TestEndToEndDriftOfProduction(t *testing.T) {
+	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
+		d := newDrifting(t, "prod", plugins)
+		for _, drift := range agentDrifts() {
+			d.step(drift.what, func(t *testing.T) {
+				drift.do(t, d)
+				d.fails(7, []string{drift.found}, "refresh", "--expect-no-changes")
+				d.must("up", "--yes")
+				drift.repaired(t, d)
+			})
+		}
+		for _, drift := range slices.Concat(agentDrifts(), serverDrifts()) {
+			d.step(drift.what+", no refresh", func(t *testing.T) {
+				drift.do(t, d)
+				d.must("up", "--yes")
+				drift.repaired(t, d)
+				backsUp(t, d)
+				d.keepsThings(t)
+			})
+		}
+		d.step("no drift", func(t *testing.T) { d.unchanged() })
+	})
 }
 
 func removeContainer(t *testing.T, d *drifting) {
@@ -328,7 +396,7 @@ func TestEndToEndDriftInMemory(t *testing.T) {
 			d.step(what, func(t *testing.T) {
 				do(t, d)
 				d.must("up")
-				for step, statements := range steps(t, "wcr-schema.sql") {
+				for step, statements := range migrations[1].steps(t) {
 					migrate(t, d.session(t, d.logins["migrator"]), statements)
 					made := tables(t, d.superuser(t, d.config().Database.Name))
 					require.Len(t, made, migrations[1].tables[step])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -23,8 +24,13 @@ var figures = struct {
 
 const figuresIntroduction = `# Rotations and floods, as clients see them
 
-Written by ` + "`make record-credentials`" + `: the stack prod with the application's tables, a real server, the real engine. Times are those of whole
-logins over TLS, on a machine that does other things, too; the number of CPUs decides them more than anything else.
+Written by ` + "`make record-credentials`" + `: the stack prod with the application's tables, a real server, the real engine.
+
+A login of the flood's tables is the whole of it: TCP, TLS with the server's certificate verified, SCRAM, and one query; that of the health check is what
+Docker runs in the container, without Docker's own time. The flooding clients and the server shared %d CPUs: most of a refused login is computed by the client
+(SCRAM's 4096 iterations), and PostgreSQL asks for limits only after it. Each client of the flood that was refused tries again after 1 to 3 seconds, and no more than
+%d logins are under way at once: PostgreSQL counts those against max_connections as well. Where both logins of the application flood, which only clients that missed
+a rotation can do, they may take all that nobody has reserved: readonly and migrator then wait, too.
 `
 
 // recordTable adds a table to the report and writes it.
@@ -42,7 +48,7 @@ func recordTable(t *testing.T, heading string, rows ...string) {
 		}
 	}
 	figures.tables[heading] = rows
-	text := figuresIntroduction
+	text := fmt.Sprintf(figuresIntroduction, runtime.NumCPU(), loginsUnderWay)
 	for _, heading := range slices.Sorted(maps.Keys(figures.tables)) {
 		text += fmt.Sprintf("\n## %s\n\n%s\n", heading, strings.Join(figures.tables[heading], "\n"))
 	}

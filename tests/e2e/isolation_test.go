@@ -104,4 +104,21 @@ func provesOutside(t *testing.T, p *project) {
 	vain.Wait()
 	_, code := p.exec("postgres", "getent", "hosts", "outside")
 	assert.NotZero(t, code, "the database finds a name of the world outside")
+	asksNobody(t, p)
+}
+
+// asksNobody: a name that Docker's own name server does not know is asked of
+// nobody on this host or behind it.
+func asksNobody(t *testing.T, p *project) {
+	t.Helper()
+	stack := p.config()
+	names := []string{stack.Server.Name}
+	if stack.Backup.Enabled {
+		names = append(names, stack.BackupContainer())
+	}
+	for _, name := range names {
+		inspected, err := p.docker.ContainerInspect(t.Context(), name)
+		require.NoError(t, err)
+		assert.Equal(t, dockerengine.NoNameServers(), inspected.HostConfig.DNS, name)
+	}
 }

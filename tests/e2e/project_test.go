@@ -15,10 +15,11 @@ import (
 	"testing"
 
 	"github.com/docker/docker/client"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
-	"github.com/witchcityrope/database/components/access"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/dockerengine/dockertest"
 	"github.com/witchcityrope/database/internal/engine"
@@ -43,10 +44,11 @@ type project struct {
 	dir     string
 	stack   string
 	plugins operation.PluginChoice
-	secret  string // the root secret
+	secret  string // the first root secret
 	env     []string
 
 	mutex      sync.Mutex
+	rotated    map[int]string // root secrets that rotations have made, by number
 	transcript bytes.Buffer
 	secretless bytes.Buffer // all output that must be free of secrets
 }
@@ -76,6 +78,7 @@ func newProject(t testing.TB, stack string, plugins operation.PluginChoice) *pro
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(p.dir, file), content, 0o644))
 	}
+	p.linkSources()
 	p.configure(values{
 		"server":  values{"name": name},
 		"network": values{"subnet": freeSubnet(t, p.docker), "adminSubnet": freeSubnet(t, p.docker), "publish": values{"port": freePort(t)}},
@@ -93,6 +96,15 @@ func newProject(t testing.TB, stack string, plugins operation.PluginChoice) *pro
 		}
 	})
 	return p
+}
+
+// linkSources gives the project what the agent that makes backups is built from.
+func (p *project) linkSources() {
+	for _, name := range []string{"go.mod", "go.sum", "cmd", "internal"} {
+		source, err := filepath.Abs(filepath.Join("..", "..", name))
+		require.NoError(p.t, err)
+		require.NoError(p.t, os.Symlink(source, filepath.Join(p.dir, name)))
+	}
 }
 
 // environment isolates wcrdb from the caller's settings of Pulumi.
@@ -150,7 +162,7 @@ func (p *project) pulumi(stdin string, args ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	command := exec.CommandContext(p.t.Context(), cli, append(args, "--stack", p.stack, "--non-interactive")...)
+	command := exec.CommandContext(context.Background(), cli, append(args, "--stack", p.stack, "--non-interactive")...)
 	command.Dir, command.Stdin = p.dir, strings.NewReader(stdin)
 	command.Env = append(slices.Clone(p.env), "PULUMI_BACKEND_URL=file://"+filepath.ToSlash(filepath.Join(p.dir, ".wcrdb", "state")))
 	output, err := command.CombinedOutput()
@@ -202,22 +214,76 @@ func merge(into map[string]any, changes values) {
 // config is the stack's configuration as wcrdb reads it.
 func (p *project) config() *config.Stack {
 	p.t.Helper()
-	found, err := engine.FindProject(p.dir)
-	require.NoError(p.t, err)
-	decoded, _, err := found.Config(p.stack)
+	decoded, err := p.decode()
 	require.NoError(p.t, err)
 	return decoded
 }
 
+func (p *project) decode() (*config.Stack, error) {
+	found, err := engine.FindProject(p.dir)
+	if err != nil {
+		return nil, err
+	}
+	decoded, _, err := found.Config(p.stack)
+	return decoded, err
+}
+
 // names of the stack's roles.
-func (p *project) names() access.Names { return access.NewNames(p.config().Access) }
+func (p *project) names() config.Names { return p.config().Access.Names() }
 
 // derivation derives the passwords that the stack must have.
 func (p *project) derivation() *password.Derivation {
 	p.t.Helper()
-	derivation, err := password.NewDerivation(p.secret, p.stack)
+	derivation, err := p.derive(p.config())
 	require.NoError(p.t, err)
 	return derivation
+}
+
+// derive does it for what a stack file says, from the root secrets that it says.
+func (p *project) derive(stack *config.Stack) (*password.Derivation, error) {
+	root := stack.Access.Root
+	local := stack.RootSecretFrom == config.FromLocal
+	secret, err := p.rootSecret(root.Number, local, config.RootSecretKey, root.File())
+	if err != nil {
+		return nil, err
+	}
+	derivation, err := password.NewDerivation(secret, p.stack)
+	if err != nil || !root.HasPrevious() {
+		return derivation, err
+	}
+	if secret, err = p.rootSecret(root.Number-1, local, config.PreviousRootSecretKey, root.PreviousFile()); err != nil {
+		return nil, err
+	}
+	return derivation.After(secret, stack.RootSince())
+}
+
+// rootSecret is the root secret of a number: the test's, or one that a rotation
+// has made, which is read once from where the stack keeps it.
+func (p *project) rootSecret(number int, local bool, key, file string) (string, error) {
+	if number == 1 {
+		return p.secret, nil
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if secret, known := p.rotated[number]; known {
+		return secret, nil
+	}
+	read := func() (string, error) { return p.pulumi("", "config", "get", projectName+":"+key) }
+	if local {
+		read = func() (string, error) {
+			content, err := os.ReadFile(p.local(file))
+			return string(content), err
+		}
+	}
+	secret, err := read()
+	if err != nil {
+		return "", err
+	}
+	if p.rotated == nil {
+		p.rotated = map[int]string{}
+	}
+	p.rotated[number] = strings.TrimSpace(secret)
+	return p.rotated[number], nil
 }
 
 // result of one run of wcrdb.
@@ -332,4 +398,13 @@ func (p *project) noTemporaryFiles() {
 	entries, err := os.ReadDir(p.tmp())
 	require.NoError(p.t, err)
 	require.Empty(p.t, entries, "temporary files are left")
+}
+
+// as opens a session of a client that ends before the server does.
+func (p *project) as(t *testing.T, client string, do func(*pgx.Conn)) {
+	t.Helper()
+	session, err := p.open(p.connections()[client].URI)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, session.Close(context.Background())) }()
+	do(session)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,17 +90,40 @@ const intro = "# Consequences: foretold and seen\n\n" +
 	"Single changes of a dev stack's file, one after the other on one stack. *Foretold* is the class that `wcrdb preview --json` gave, with the interruption\n" +
 	"expected. *Seen* follows from observation alone: the container's id and what `docker inspect` says of it, the postmaster's start and reload times, a session\n" +
 	"held open across the change, a row written before, the volume's identity, and what a session that begins afterwards sees differently; with the longest time in which\n" +
-	"nobody could log in.\n"
+	"nobody could log in. The last changes, of data in memory, are those of a test stack. *Under load*: sessions that write while settings of prod change.\n"
 
-// heading of the sections, one for each kind of plugins.
+// heading of the sections, of each kind of plugins.
 const heading = "\n## With "
 
-// write writes the section of the report; that of the other kind of plugins stays.
+// kinds are the kinds of plugins as the headings have them.
+var kinds = map[operation.PluginChoice]string{operation.StandIns: "stand-ins", operation.Published: "the published plugins"}
+
+// write writes the section of one kind of plugins.
 func (r *record) write(t *testing.T) {
+	t.Helper()
+	writeSection(t, kinds[r.plugins], fmt.Sprintf("%d of %d agree", r.agreed, len(r.rows)),
+		"| change | stack file | foretold | seen | container | postmaster | open session | row | volume | agree |\n"+
+			"|---|---|---|---|---|---|---|---|---|---|\n"+strings.Join(r.rows, "\n"))
+}
+
+// recordLoad writes what changes of settings did to sessions that were writing.
+func recordLoad(t *testing.T, plugins operation.PluginChoice, queries, found int64, lost int) {
+	t.Helper()
+	writeSection(t, kinds[plugins]+", under load", fmt.Sprintf("%d queries, %d lost", queries, queries-found),
+		"| stack | changed by two `up` | sessions | sessions lost | queries acknowledged | of which their rows are there |\n|---|---|---|---|---|---|\n"+
+			fmt.Sprintf("| prod | `work_mem`, `log_min_duration_statement`, `random_page_cost` | %d | %d | %d | %d |", writers, lost, queries, found))
+}
+
+var writing sync.Mutex
+
+// writeSection writes one section of the report; the others stay.
+func writeSection(t *testing.T, of, result, table string) {
 	t.Helper()
 	if *recorded == "" {
 		return
 	}
+	writing.Lock()
+	defer writing.Unlock()
 	path := filepath.Join("..", "..", *recorded)
 	sections := map[string]string{}
 	if existing, err := os.ReadFile(path); err == nil {
@@ -108,10 +132,7 @@ func (r *record) write(t *testing.T) {
 			sections[kind] = section
 		}
 	}
-	kind := map[operation.PluginChoice]string{operation.StandIns: "stand-ins", operation.Published: "the published plugins"}[r.plugins]
-	sections[kind] = fmt.Sprintf("%s: %d of %d agree\n\nOn %s.\n\n"+
-		"| change | stack file | foretold | seen | container | postmaster | open session | row | volume | agree |\n"+
-		"|---|---|---|---|---|---|---|---|---|---|\n%s\n", kind, r.agreed, len(r.rows), time.Now().UTC().Format(time.DateOnly), strings.Join(r.rows, "\n"))
+	sections[of] = fmt.Sprintf("%s: %s\n\nOn %s.\n\n%s\n", of, result, time.Now().UTC().Format(time.DateOnly), table)
 	text := intro
 	for _, kind := range slices.Sorted(maps.Keys(sections)) {
 		text += heading + sections[kind]

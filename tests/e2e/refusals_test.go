@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,7 +130,7 @@ func provesLogins(t *testing.T, p *project, logins map[string]connection) {
 	for _, client := range []string{"app", "migrator", "readonly", "monitor", "backup"} {
 		for _, database := range []string{"postgres", "template1"} {
 			refusal := invalidAuthorization
-			if client == "app" && stack.Access.Application.CreateDatabases {
+			if slices.Contains([]string{"app", "migrator"}, client) && stack.Access.Application.CreateDatabases {
 				refusal = insufficientPrivilege // the rules let it in; CONNECT is not granted
 			}
 			attempts = append(attempts, login{client + " to " + database, logins[client].Username, logins[client].Password, database, encrypted, refusal})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,7 +42,7 @@ type callers struct {
 	p       *project
 	all     []*caller
 	clients map[string][]*caller
-	stack   atomic.Pointer[config.Stack] // as the superuser's client has read it
+	before  map[string]int // passwords refused by then, by login
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 }
@@ -54,10 +55,10 @@ const pause = 20 * time.Millisecond
 func (p *project) call(t *testing.T, table string) *callers {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	found := &callers{p: p, clients: map[string][]*caller{}, cancel: cancel}
+	found := &callers{p: p, clients: map[string][]*caller{}, before: p.refusedPasswords(t), cancel: cancel}
 	t.Cleanup(found.stop)
+	p.witness(t)
 	logins := p.connections()
-	found.stack.Store(p.config())
 	query := "SELECT count(*) FROM " + table
 	server := p.server()
 	start := func(client, name string, run func(*caller)) {
@@ -75,7 +76,7 @@ func (p *project) call(t *testing.T, table string) *callers {
 		start(client, client+" without a pool", func(c *caller) { p.callPlainly(ctx, c, query) })
 		start(client, client+" with a pool", func(c *caller) { p.callPooled(ctx, c, query) })
 	}
-	start("postgres", "superuser", func(c *caller) { callAsSuperuser(ctx, c, server, &found.stack) })
+	start("postgres", "superuser", func(c *caller) { p.callAsSuperuser(ctx, c, server) })
 	return found
 }
 
@@ -147,10 +148,19 @@ func (p *project) callPooled(ctx context.Context, c *caller, query string) {
 	}
 }
 
-// callAsSuperuser logs in as wcrdb does: with the present password or one close to it.
-func callAsSuperuser(ctx context.Context, c *caller, server live.Server, stack *atomic.Pointer[config.Stack]) {
+// callAsSuperuser does what wcrdb does: it reads the stack file and logs in with
+// the present password, or one of a generation close to it.
+func (p *project) callAsSuperuser(ctx context.Context, c *caller, server live.Server) {
 	every(ctx, func() {
-		server.Stack = stack.Load()
+		stack, err := p.decode()
+		if err == nil {
+			server.Stack = stack
+			server.Derivation, err = p.derive(stack)
+		}
+		if err != nil {
+			c.failed("stack file", err)
+			return
+		}
 		session, err := server.Superuser(context.Background(), "postgres")
 		if err != nil {
 			c.failed("login", err)
@@ -172,7 +182,6 @@ func callAsSuperuser(ctx context.Context, c *caller, server live.Server, stack *
 // used it.
 func (c *callers) redeploy(t *testing.T) {
 	t.Helper()
-	c.stack.Store(c.p.config())
 	logins := c.p.connections()
 	for client, callers := range c.clients {
 		login, has := logins[client]
@@ -197,10 +206,50 @@ func (c *callers) stop() {
 	c.done.Wait()
 }
 
-// unharmed demands that nobody has noticed anything.
+// refusedPasswords counts, in the server's log, the logins with a wrong password
+// of each role.
+func (p *project) refusedPasswords(t *testing.T) map[string]int {
+	t.Helper()
+	refused := map[string]int{}
+	for _, found := range wrongPassword.FindAllStringSubmatch(containerLog(t, p.docker, p.config().Server.Name), -1) {
+		refused[found[1]]++
+	}
+	return refused
+}
+
+var wrongPassword = regexp.MustCompile(`FATAL:  password authentication failed for user "([^"]+)"`)
+
+// witness is refused a password: from then on the server's log must show it.
+func (p *project) witness(t *testing.T) {
+	t.Helper()
+	readonly := p.connections()["readonly"]
+	_, err := p.open(strings.Replace(readonly.URI, readonly.Password, "wrong", 1))
+	assert.Equal(t, "28P01", code(err))
+}
+
+// unharmed demands that nobody has noticed anything: neither the clients nor,
+// but for the witness at its beginning, the server.
 func (c *callers) unharmed(t *testing.T, heading string) {
 	t.Helper()
-	rows := []string{"| client | logins | queries | failed |", "|---|---|---|---|"}
+	after := c.p.refusedPasswords(t)
+	refused := func(logins ...string) (count int) {
+		for _, login := range logins {
+			count += after[login] - c.before[login]
+		}
+		return count
+	}
+	names := c.p.names()
+	assert.Equal(t, 1, refused(names.ReadOnly), "the server's log has all since the beginning")
+	for client, logins := range map[string][2]string{"app": names.AppSlots, "migrator": names.MigratorSlots} {
+		assert.Zero(t, refused(logins[:]...), "passwords of %s that the server has refused", client)
+	}
+	superuser := c.p.config().Target.Username
+	rows := []string{
+		"The server's log has no refused password of the application or the migrator.",
+		fmt.Sprintf("The superuser's client does what wcrdb does: before each login it reads the stack file, and then tries the passwords of the generations close to the present one, of which %d were refused; "+
+			"a login has failed if none was right.", refused(superuser)),
+		"", "| client | logins | queries | failed |", "|---|---|---|---|",
+	}
 	for _, caller := range c.all {
 		caller.mutex.Lock()
 		assert.Empty(t, caller.failures, caller.name)
@@ -265,14 +314,41 @@ func TestEndToEndRotationUnderLoad(t *testing.T) {
 				assert.Equal(t, fields[3], ask[string](t, administrator, "SELECT rolpassword FROM pg_authid WHERE rolname = $1", fields[1]), fields[1])
 			}
 		})
+		p.step("a declared login", func(t *testing.T) { provesDeclaredRotation(t, p) })
 		p.step("a rotation of the superuser that was abandoned", func(t *testing.T) {
-			p.configure(values{"access": values{"generations": values{"superuser": p.config().Access.Generations.Superuser + 2}}})
+			p.configure(values{"access": values{"generations": values{"superuser": p.config().Access.Generations[config.Superuser] + 2}}})
 			p.must("up")
 			p.unchanged()
 		})
 		p.step("a login that is still in use", func(t *testing.T) { provesReuse(t, p) })
+		p.step("a login that owns something", func(t *testing.T) { provesNothingOwned(t, p) })
 		p.step("the root secret", func(t *testing.T) { provesNewRoot(t, p, table) })
+		provesSecrecy(p)
 	})
+}
+
+// provesDeclaredRotation: a login that the stack declares has outputs, and is
+// rotated by itself as by a rotation of all.
+func provesDeclaredRotation(t *testing.T, p *project) {
+	p.configure(values{"access": values{"roles": []values{{"name": "partner", "login": true, "connectionLimit": 2}},
+		"grants": []values{{"role": "partner", "on": "database", "privileges": []string{"CONNECT"}}}}})
+	p.must("up")
+	for _, rotation := range []struct{ login, only string }{{"partner", "partner"}, {"", ""}} {
+		before := p.connections()
+		p.canLogIn(t, before["partner"])
+		p.must(strings.Fields("rotate --yes " + rotation.login)...)
+		after := p.connections()
+		for client := range before {
+			assert.Equal(t, rotation.only == "" || rotation.only == client, before[client].Password != after[client].Password, client)
+		}
+		p.canLogIn(t, after["partner"])
+		_, err := p.open(before["partner"].URI)
+		assert.Equal(t, "28P01", code(err), "its password of before")
+	}
+	verifier := ask[string](t, p.superuser(t, "postgres"), "SELECT rolpassword FROM pg_authid WHERE rolname = 'partner'")
+	assert.Contains(t, p.must("outputs", "--userlist").stdout, `"partner" "`+verifier+`"`)
+	p.fails(2, []string{"no login vendor", "partner"}, "rotate", "--yes", "vendor")
+	p.unchanged()
 }
 
 // provesReuse: a login whose turn it is again must have no sessions left.
@@ -296,13 +372,27 @@ func provesReuse(t *testing.T, p *project) {
 	p.unchanged()
 }
 
+// provesNothingOwned: nothing is left behind with a login that clients leave.
+func provesNothingOwned(t *testing.T, p *project) {
+	app := p.connections()["app"]
+	session, err := p.open(app.URI)
+	require.NoError(t, err)
+	_, err = session.Exec(t.Context(), "SELECT lo_create(4711)")
+	require.NoError(t, err)
+	require.NoError(t, session.Close(t.Context()))
+	before := p.stackFile(t)
+	p.fails(1, []string{"login " + app.Username + " owns", "1 objects in database " + p.config().Database.Name, "REASSIGN OWNED BY"}, "rotate", "app", "--yes")
+	assert.Equal(t, before, p.stackFile(t), "the stack file stays as it was")
+	p.must("rotate", "migrator", "--yes") // it owns nothing
+	p.sudo(t, fmt.Sprintf("REASSIGN OWNED BY %s TO %s", app.Username, p.names().Owner))
+	p.must("rotate", "app", "--yes")
+}
+
 // provesNewRoot: a new root secret harms nobody, and is the only one after the next rotation.
 func provesNewRoot(t *testing.T, p *project, table string) {
 	stack := *p.config()
 	server := p.server()
 	clients := p.call(t, table)
-	// wcrdb's own logins find both root secrets; this one knows the first only.
-	administrator := clients.clients["postgres"][0]
 	before := p.connections()
 	p.must("rotate", "root", "--yes")
 	assert.Contains(t, p.stackFile(t), config.PreviousRootSecretKey)
@@ -320,7 +410,6 @@ func provesNewRoot(t *testing.T, p *project, table string) {
 	assert.NotContains(t, p.stackFile(t), config.PreviousRootSecretKey, "no password comes from it any more")
 	clients.redeploy(t)
 	clients.stop()
-	administrator.failures = nil
 	clients.unharmed(t, "A new root secret, and the rotation that retires the previous one")
 	p.must("preview", "--expect-no-changes")
 }

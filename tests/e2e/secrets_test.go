@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,26 +15,93 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/password"
 )
 
-// secrets are everything that must not be found anywhere, by what it is.
+// secrets are everything that must not be found anywhere, by what it is: the
+// passwords of all logins from each root secret that the stack has had.
 func (p *project) secrets() map[string]string {
-	names := p.names()
-	secrets := map[string]string{"the root secret": p.secret, "the passphrase": passphrase}
-	roles := append([]string{p.config().Target.Username, names.ReadOnly, names.Monitor, names.Backup, names.Health}, slices.Concat(names.AppSlots[:], names.MigratorSlots[:])...)
-	for _, role := range roles {
-		for generation := -1; generation <= p.config().Access.Generation+1; generation++ {
-			secrets[fmt.Sprintf("the password of %s, generation %d", role, generation)] = p.derivation().Password(role, generation)
+	stack := p.config()
+	names, access := stack.Access.Names(), stack.Access
+	generations := map[string]int{stack.Target.Username: access.GenerationOf(config.Superuser)}
+	for _, client := range config.LoginNames {
+		for _, login := range names.Logins(client) {
+			generations[login] = access.GenerationOf(client)
+		}
+	}
+	for _, role := range access.DeclaredLogins() {
+		generations[role.Name] = access.GenerationOf(role.Name)
+	}
+	secrets := map[string]string{"the passphrase": passphrase}
+	for number, root := range p.rootSecrets() {
+		secrets[fmt.Sprintf("root secret %d", number)] = root
+		derivation, err := password.NewDerivation(root, p.stack)
+		require.NoError(p.t, err)
+		for role, last := range generations {
+			for generation := -1; generation <= last+1; generation++ {
+				secrets[fmt.Sprintf("the password of %s, generation %d of root secret %d", role, generation, number)] = derivation.Password(role, generation)
+			}
 		}
 	}
 	return secrets
 }
 
-// assertNoSecrets searches a text.
+// rootSecrets are those that the stack has had, by number.
+func (p *project) rootSecrets() map[int]string {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	roots := maps.Clone(p.rotated)
+	if roots == nil {
+		roots = map[int]string{}
+	}
+	roots[1] = p.secret
+	return roots
+}
+
+// spellings are a text as it is, and what is always the same of it in base64,
+// wherever in an encoded text it begins.
+func spellings(text string) []string {
+	found := []string{text}
+	for before := range 3 {
+		encoded := base64.RawStdEncoding.EncodeToString(append(make([]byte, before), text...))
+		first := (before*8 + 5) / 6          // letters that have bits of what is before
+		last := (before + len(text)) * 8 / 6 // letters without bits of what is after
+		found = append(found, encoded[first:last])
+	}
+	return found
+}
+
+// assertNoSecrets searches a text, and what may be encoded in it.
 func assertNoSecrets(t testing.TB, where, text string, secrets map[string]string) {
 	t.Helper()
 	for what, secret := range secrets {
-		assert.False(t, strings.Contains(text, secret), "%s: %s is there", where, what)
+		assertAbsent(t, where, text, what, secret)
+	}
+}
+
+func assertAbsent(t testing.TB, where, text, what, secret string) {
+	t.Helper()
+	for _, spelling := range spellings(secret) {
+		assert.False(t, strings.Contains(text, spelling), "%s: %s is there", where, what)
+	}
+}
+
+// assertNoKey searches a text for private keys.
+func assertNoKey(t testing.TB, where, text string) {
+	t.Helper()
+	assertAbsent(t, where, text, "a private key", "PRIVATE KEY")
+}
+
+// TestSpellings: a secret is found wherever it stands in an encoded text.
+func TestSpellings(t *testing.T) {
+	for before := range 7 {
+		for after := range 7 {
+			text := strings.Repeat("x", before) + canary + strings.Repeat("y", after)
+			encoded := base64.StdEncoding.EncodeToString([]byte(text))
+			assert.True(t, slices.ContainsFunc(spellings(canary), func(spelling string) bool { return strings.Contains(encoded, spelling) }), text)
+		}
 	}
 }
 
@@ -40,7 +109,10 @@ func assertNoSecrets(t testing.TB, where, text string, secrets map[string]string
 func provesSecrecy(p *project) {
 	secrets := p.secrets()
 	p.step("no secret in any file", func(t *testing.T) {
-		kept := []string{p.local("root-secret"), p.local("passphrase")} // where they are meant to be
+		kept := []string{p.local("passphrase")} // where they are meant to be
+		for number := range p.rootSecrets() {
+			kept = append(kept, p.local(config.Root{Number: number}.File()))
+		}
 		var files int
 		for _, dir := range []string{filepath.Join(p.dir, ".wcrdb"), p.tmp()} {
 			require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -77,10 +149,24 @@ func provesSecrecy(p *project) {
 			texts := ask[string](t, session, `SELECT coalesce(string_agg(query, E'\n'), '') FROM pg_stat_statements`)
 			require.NotEmpty(t, texts)
 			assertNoSecrets(t, "pg_stat_statements", texts, secrets)
-			assert.NotContains(t, texts, "PRIVATE KEY")
+			assertNoKey(t, "pg_stat_statements", texts)
 		})
 	}
-	p.step("no private key in the log", func(t *testing.T) {
-		assert.NotContains(t, containerLog(t, p.docker, p.config().Server.Name), "PRIVATE KEY")
+	p.step("no private key", func(t *testing.T) {
+		assertNoKey(t, "docker logs", containerLog(t, p.docker, p.config().Server.Name))
+		var inspected bytes.Buffer
+		require.NoError(t, json.NewEncoder(&inspected).Encode(p.container()))
+		assertNoKey(t, "docker inspect", inspected.String())
+		var files int
+		require.NoError(t, filepath.WalkDir(filepath.Join(p.dir, ".wcrdb", "state"), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			files++
+			content, err := os.ReadFile(path)
+			assertNoKey(t, path, string(content))
+			return err
+		}))
+		require.Positive(t, files, "there are files to search")
 	})
 }

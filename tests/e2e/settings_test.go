@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/witchcityrope/database/config/configtest"
+	"github.com/witchcityrope/database/internal/consequence"
 	"github.com/witchcityrope/database/internal/operation"
 )
 
@@ -33,19 +35,22 @@ func TestEndToEndSettingsUnderLoad(t *testing.T) {
 				p.configure(values{"settings": changed})
 				p.must("up")
 			}
-			queries := stop()
+			queries, lost := stop()
+			assert.Zero(t, lost, "sessions")
 			assert.Equal(t, container, p.container().ID)
 			assert.Equal(t, before, started(t))
 			for name, value := range map[string]string{"work_mem": "20MB", "log_min_duration_statement": "2s", "random_page_cost": "4"} {
 				assert.Equal(t, value, ask[string](t, session, "SHOW "+name), "in the session that was there before: %s", name)
 			}
-			t.Logf("%d queries of %d sessions during two changes of three settings, none lost", queries, writers)
-			assert.Equal(t, queries, ask[int64](t, session, "SELECT count(*) FROM load"), "every query that was acknowledged, and no other")
+			found := ask[int64](t, session, "SELECT count(*) FROM load")
+			assert.Equal(t, queries, found, "every query that was acknowledged, and no other")
+			recordLoad(t, plugins, queries, found, lost)
 			p.unchanged()
 		})
 		p.step("changed by a restart", func(t *testing.T) {
 			container, before := p.container().ID, started(t)
 			p.configure(values{"settings": values{"shared_buffers": "384MB"}})
+			assert.Equal(t, consequence.Restart.String(), p.report("preview").Consequence.Class.String())
 			p.must("up")
 			after := started(t)
 			assert.NotEqual(t, container, p.container().ID, "the flags are the container's")
@@ -55,12 +60,27 @@ func TestEndToEndSettingsUnderLoad(t *testing.T) {
 			p.unchanged()
 			assert.Equal(t, after, started(t), "restarted once")
 		})
+		p.step("those of the seed", func(t *testing.T) {
+			container := p.container().ID
+			p.configure(values{"settings": configtest.SeedSettings()})
+			p.fails(1, []string{"settings.checkpoint_segments", "use max_wal_size", "settings.log_login_failures", "never existed"}, "up")
+			corrected := configtest.CorrectedSeedSettings()
+			p.configure(values{"settings": corrected})
+			assert.Equal(t, container, p.container().ID, "nothing was done")
+			p.must("up")
+			corrected["log_min_duration_statement"] = "1s" // was written without a unit
+			administrator := p.superuser(t, p.config().Database.Name)
+			for name, value := range corrected {
+				assert.Equal(t, value, ask[string](t, administrator, "SHOW "+name), name)
+			}
+			p.unchanged()
+		})
 	})
 }
 
 // load inserts rows from sessions of the application until it is stopped, and
-// then tells how many. A query or a session that is lost fails the test.
-func (p *project) load(t *testing.T) (stop func() (queries int64)) {
+// then tells how many, and how many sessions were lost on the way.
+func (p *project) load(t *testing.T) (stop func() (queries int64, lost int)) {
 	t.Helper()
 	var acknowledged atomic.Int64
 	ended := make(chan struct{})
@@ -86,12 +106,15 @@ func (p *project) load(t *testing.T) (stop func() (queries int64)) {
 			}()
 		}()
 	}
-	return func() int64 {
+	return func() (int64, int) {
 		close(ended)
+		var lost int
 		for range writers {
-			assert.NoError(t, <-faults)
+			if err := <-faults; !assert.NoError(t, err) {
+				lost++
+			}
 		}
-		return acknowledged.Load()
+		return acknowledged.Load(), lost
 	}
 }
 

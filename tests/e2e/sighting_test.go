@@ -3,8 +3,11 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"net"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -165,27 +168,50 @@ func (w *witness) onlyNewSessions(after sighting) bool {
 	return false
 }
 
+// ways are the URIs by which the application gets in: as before the change, or where the stack file
+// now says that the server is, with TLS or without.
+func (w *witness) ways(t *testing.T) []string {
+	t.Helper()
+	before := w.logins["app"].URI
+	moved, err := url.Parse(before)
+	require.NoError(t, err)
+	stack := w.p.config()
+	moved.Host = net.JoinHostPort(stack.Host(), strconv.Itoa(stack.Port()))
+	query := moved.Query()
+	query.Set("sslmode", "prefer")
+	moved.RawQuery = query.Encode()
+	return []string{before, moved.String()}
+}
+
 // poll logs in again and again until it is stopped; then it says for how long
 // nobody could.
-func (w *witness) poll() (stop func() time.Duration) {
-	ended, said := make(chan struct{}), make(chan time.Duration)
+func (w *witness) poll(t *testing.T) (stop func() time.Duration) {
+	t.Helper()
+	ended, said, ways := make(chan struct{}), make(chan time.Duration), w.ways(t)
 	go func() {
 		var longest time.Duration
 		last := time.Now()
 		for {
-			session, err := w.p.open(w.logins["app"].URI)
-			now := time.Now()
-			if err == nil {
+			if slices.ContainsFunc(ways, w.getsIn) {
+				now := time.Now()
 				longest, last = max(longest, now.Sub(last)), now
-				_ = session.Close(context.Background()) // the server may have gone meanwhile
 			}
 			select {
 			case <-ended:
-				said <- longest
+				said <- max(longest, time.Since(last))
 				return
 			case <-time.After(50 * time.Millisecond):
 			}
 		}
 	}()
 	return func() time.Duration { close(ended); return <-said }
+}
+
+func (w *witness) getsIn(uri string) bool {
+	session, err := w.p.open(uri)
+	if err != nil {
+		return false
+	}
+	_ = session.Close(context.Background()) // the server may have gone meanwhile
+	return true
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/x509/pkix"
 	"fmt"
 	"testing"
 	"time"
@@ -38,16 +39,50 @@ func provesStack(t *testing.T, stack string, plugins operation.PluginChoice) {
 		assert.Equal(t, before, p.container().ID)
 		p.unchanged()
 	})
+	p.step("what people are told", func(t *testing.T) { provesSummary(t, p) })
 	p.step("container", func(t *testing.T) { provesContainer(t, p) })
 	p.step("networks", func(t *testing.T) { provesNetworks(t, p) })
 	p.step("settings", func(t *testing.T) { provesSettings(t, p) })
 	p.step("outputs", func(t *testing.T) { provesOutputs(t, p) })
+	if p.config().TLS.Enabled {
+		p.step("certificate", func(t *testing.T) { provesCertificate(t, p) })
+	}
 	provesApplication(p)
 	provesRefusals(p)
 	p.step("no drift after the migrations", func(t *testing.T) { p.unchanged() })
 	provesIsolation(p)
 	provesSecrecy(p)
 	provesDown(p)
+}
+
+// provesSummary: what changed, where the server is, where the CA is, how to connect, how long it took.
+func provesSummary(t *testing.T, p *project) {
+	stack, said := p.config(), p.must("up").stdout
+	assert.Regexp(t, fmt.Sprintf(`(?m)^stack %s: \d+ unchanged in \d+\.\d s$`, p.stack), said)
+	for _, line := range []string{
+		fmt.Sprintf("server:  127.0.0.1:%d on this host; %s:5432 in Docker network %s\n", stack.Network.Publish.Port, stack.Network.Alias, stack.Network.Name),
+		fmt.Sprintf("connect: wcrdb outputs -s %s --show-secrets\n", p.stack),
+	} {
+		assert.Contains(t, said, line)
+	}
+	if stack.TLS.Enabled {
+		assert.Contains(t, said, "CA:      "+p.local("ca.crt")+"\n")
+	}
+}
+
+// provesCertificate looks at what the server's socket presents.
+func provesCertificate(t *testing.T, p *project) {
+	stack := p.config()
+	shown, err := p.presented(t, p.local("ca.crt"))
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{stack.Network.Alias, stack.Server.Name, "localhost"}, shown.DNSNames)
+	require.Len(t, shown.IPAddresses, 1)
+	assert.Equal(t, "127.0.0.1", shown.IPAddresses[0].String())
+	for _, of := range []pkix.Name{shown.Subject, shown.Issuer} {
+		assert.Equal(t, [][]string{{"US"}, {"MA"}, {"Salem"}, {"WitchCityRope"}}, [][]string{of.Country, of.Province, of.Locality, of.Organization})
+	}
+	assert.Equal(t, time.Duration(stack.TLS.Validity), shown.NotAfter.Sub(shown.NotBefore).Round(time.Hour))
+	assert.False(t, shown.IsCA)
 }
 
 func provesContainer(t *testing.T, p *project) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/witchcityrope/database/components/database"
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/agent"
 )
 
 // Project is the project's name in Pulumi.yaml.
@@ -25,6 +26,9 @@ const Project = "witchcityrope-database"
 
 // RootSecret is the canary that no record may show.
 const RootSecret = "canary-root-secret-never-to-be-seen-anywhere"
+
+// PrivateKey is the end of every private key that is made, another canary.
+const PrivateKey = "-canary-private-key"
 
 // Run is one run of the program.
 type Run struct {
@@ -62,7 +66,10 @@ func (r Run) Do() ([]Registration, error) {
 		values[Project+":"+key] = value
 		secretKeys = append(secretKeys, Project+":"+key)
 	}
-	options := database.Options{ProjectDir: r.Dir, ConfigKeys: slices.Collect(maps.Keys(r.Values))}
+	options := database.Options{
+		ProjectDir: r.Dir, ConfigKeys: slices.Collect(maps.Keys(r.Values)),
+		Agent: &agent.Binary{Path: "/project/.wcrdb/agent/0/wcrdb-backup", Version: "0"},
+	}
 	err := pulumi.RunErr(database.Program(options), pulumi.WithMocks(Project, r.Stack, recorder), func(info *pulumi.RunInfo) {
 		info.Config, info.ConfigSecretKeys, info.DryRun = values, secretKeys, r.DryRun
 	})
@@ -91,7 +98,7 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		outputs[resource.PropertyKey(output)] = resource.NewProperty(args.Name + "." + output)
 	}
 	if args.TypeToken == "tls:index/privateKey:PrivateKey" {
-		outputs["privateKeyPem"] = resource.MakeSecret(outputs["privateKeyPem"])
+		outputs["privateKeyPem"] = resource.MakeSecret(resource.NewProperty(args.Name + PrivateKey))
 	}
 	return args.Name + "-id", outputs, nil
 }

@@ -89,6 +89,8 @@ func kindOf(value reflect.Value) string {
 		return "size"
 	case config.Duration:
 		return "duration"
+	case config.Rank, config.Generations:
+		return "whole number"
 	case config.Settings:
 		return "text, number or boolean"
 	}

@@ -82,6 +82,12 @@ func TestProjectDeclaresTheKeys(t *testing.T) {
 		if field.Type.Kind() == reflect.String {
 			declared.Type, declared.Default = "string", field.Tag.Get("default")
 		}
+		if field.Type.Kind() == reflect.Int {
+			declared.Type, declared.Default = "integer", 0
+		}
+		if isList(field.Type) {
+			declared.Type, declared.Default = "array", []any{}
+		}
 		if key == "database" {
 			declared.Default = nil // its name is required
 		}

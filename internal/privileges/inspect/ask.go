@@ -30,12 +30,22 @@ SELECT class, schema, name, column_name, role, verb, CASE
 	WHEN class = 'type' THEN has_type_privilege(role, oid, verb)
 	%s
 END
-FROM (%s) AS objects CROSS JOIN unnest($1::text[]) AS role JOIN unnest($2::text[], $3::text[]) AS verbs (of, verb) ON of = class
+FROM (%s%s) AS objects CROSS JOIN unnest($1::text[]) AS role JOIN unnest($2::text[], $3::text[]) AS verbs (of, verb) ON of = class
 WHERE class <> 'largeObject' OR verb = 'OWN' OR %t
 ORDER BY class, schema, name, column_name, role, verb`
 
-// Ask has the server say what roles may do with the objects of the database.
-func Ask(ctx context.Context, session Querier, model privileges.Model, roles []string) ([]Answer, error) {
+// bare are columns that nothing is granted on, though that is declared: the
+// list of objects leaves those out.
+const bare = `
+UNION ALL
+SELECT 'column', c.oid, nspname, relname, attname, relowner, attacl, NULL
+FROM unnest($4::text[], $5::text[], $6::text[]) AS declared (schema, name, of) JOIN pg_namespace n ON nspname = schema
+JOIN pg_class c ON c.relnamespace = n.oid AND relname = name JOIN pg_attribute ON attrelid = c.oid AND attname = of
+WHERE attnum > 0 AND NOT attisdropped AND attacl IS NULL`
+
+// Ask has the server say what roles may do with the objects of the database,
+// and with columns that are told.
+func Ask(ctx context.Context, session Querier, model privileges.Model, roles []string, columns ...privileges.Object) ([]Answer, error) {
 	var of, verbs []string
 	for _, class := range privileges.Classes {
 		for _, verb := range model.Judged(class) {
@@ -53,7 +63,11 @@ func Ask(ctx context.Context, session Querier, model privileges.Model, roles []s
 		Verb                 privileges.Privilege
 		May                  bool
 	}
-	rows, err := collect[row](ctx, session, fmt.Sprintf(question, largeObjects, objectsSQL, model.Major >= 18), roles, of, verbs)
+	schemas, tables, names := make([]string, len(columns)), make([]string, len(columns)), make([]string, len(columns))
+	for i, column := range columns {
+		schemas[i], tables[i], names[i] = column.Schema, column.Name, column.Column
+	}
+	rows, err := collect[row](ctx, session, fmt.Sprintf(question, largeObjects, objectsSQL, bare, model.Major >= 18), roles, of, verbs, schemas, tables, names)
 	if err != nil {
 		return nil, fmt.Errorf("asking who may do what: %w", err)
 	}

@@ -65,7 +65,7 @@ func readVersion(ctx context.Context, session Querier, model *privileges.Model) 
 
 func readRoles(ctx context.Context, session Querier, model *privileges.Model) (err error) {
 	model.Roles, err = collect[privileges.Role](ctx, session,
-		"SELECT rolname::text, rolcanlogin, rolsuper, rolinherit FROM pg_roles ORDER BY rolname")
+		"SELECT rolname::text, rolcanlogin, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles ORDER BY rolname")
 	return err
 }
 

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -44,12 +45,41 @@ var probes = []string{
 	"CREATE TABLE wcrdb_probe_schema.wcrdb_probe_moved_table (id int); ALTER TABLE wcrdb_probe_schema.wcrdb_probe_moved_table SET SCHEMA %s",
 }
 
-// probe creates objects as the migrator does, and asks about them.
+// beginsAs is the role that sessions of a login begin as, as those of a
+// database, and then those of a login in all, come before what is for everybody.
+const beginsAs = `SELECT coalesce((
+	SELECT substr(setting, strpos(setting, '=') + 1) FROM pg_db_role_setting, unnest(setconfig) AS setting
+	WHERE setrole IN (0, to_regrole($1)) AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) AND setting LIKE 'role=%'
+	ORDER BY setrole <> 0 DESC, setdatabase <> 0 DESC LIMIT 1), '')`
+
+// probe creates objects as the migrator's sessions do, asks about them, and
+// leaves nothing to the next.
 func (v *verifier) probe(ctx context.Context, migrator Migrator) error {
-	become := fmt.Sprintf("SET LOCAL SESSION AUTHORIZATION %s; SET LOCAL ROLE %s", quote(migrator.Login), quote(migrator.As))
+	if err := v.exec(ctx, "SAVEPOINT wcrdb_probes"); err != nil {
+		return err
+	}
+	if err := v.probeAs(ctx, migrator); err != nil {
+		return err
+	}
+	return v.exec(ctx, "ROLLBACK TO SAVEPOINT wcrdb_probes; RELEASE SAVEPOINT wcrdb_probes")
+}
+
+func (v *verifier) probeAs(ctx context.Context, migrator Migrator) error {
+	begins, err := collect[struct{ Role string }](ctx, v.tx, beginsAs, quote(migrator.Login))
+	if err != nil {
+		return fmt.Errorf("asking what sessions of %s begin as: %w", migrator.Login, err)
+	}
+	become := "SET LOCAL SESSION AUTHORIZATION " + quote(migrator.Login)
+	as := begins[0].Role
+	if as != migrator.As {
+		v.fail(migrator.Login, privileges.Set, "role "+migrator.As, false, fmt.Sprintf("its sessions begin as %s, who then owns what they create", cmp.Or(as, migrator.Login)))
+	}
+	if as != "" && as != "none" {
+		become += "; SET LOCAL ROLE " + quote(as)
+	}
 	if err := v.attempt(ctx, become); err != nil {
 		v.fail(migrator.Login, privileges.Set, "role "+migrator.As, false, err.Error())
-		return v.exec(ctx, "RESET SESSION AUTHORIZATION")
+		return nil
 	}
 	create := func(statement, in string) {
 		v.result.Probes++
@@ -76,6 +106,8 @@ func (v *verifier) probe(ctx context.Context, migrator Migrator) error {
 	if err != nil {
 		return err
 	}
+	before := v.found
+	defer func() { v.found = before }()
 	v.found = found
 	return v.compare(ctx, isProbe)
 }

@@ -99,6 +99,11 @@ func launch(ctx context.Context, engine client.APIClient, id string, args Contai
 			return fmt.Errorf("joining the network %s: %w", n.Name, err)
 		}
 	}
+	for _, file := range args.Uploads {
+		if err := file.put(ctx, engine, id); err != nil {
+			return fmt.Errorf("uploading %s: %w", file.File, err)
+		}
+	}
 	return engine.ContainerStart(ctx, id, container.StartOptions{})
 }
 

@@ -41,11 +41,13 @@ type ContainerArgs struct {
 	NetworksAdvanced []NetworksAdvanced `pulumi:"networksAdvanced,optional"`
 	Ports            []Port             `pulumi:"ports,optional"`
 	Hosts            []Host             `pulumi:"hosts,optional"`
+	DNS              []string           `pulumi:"dns,optional"`
 
 	// What it stores, and where it logs.
 	Volumes   []ContainerVolume `pulumi:"volumes,optional"`
 	Mounts    []Mount           `pulumi:"mounts,optional"`
 	Tmpfs     map[string]string `pulumi:"tmpfs,optional"`
+	Uploads   []Upload          `pulumi:"uploads,optional"`
 	LogDriver *string           `pulumi:"logDriver,optional"`
 	LogOpts   map[string]string `pulumi:"logOpts,optional"`
 
@@ -110,6 +112,18 @@ type Mount struct {
 	Source       *string       `pulumi:"source,optional"`
 	ReadOnly     *bool         `pulumi:"readOnly,optional"`
 	TmpfsOptions *TmpfsOptions `pulumi:"tmpfsOptions,optional"`
+}
+
+// Upload is a file that is put into the container before it starts.
+type Upload struct {
+	File          string  `pulumi:"file"`
+	Content       *string `pulumi:"content,optional"`
+	ContentBase64 *string `pulumi:"contentBase64,optional"`
+	// Source is the path of a file of this machine, SourceHash what tells that its content changed.
+	Source      *string `pulumi:"source,optional"`
+	SourceHash  *string `pulumi:"sourceHash,optional"`
+	Executable  *bool   `pulumi:"executable,optional"`
+	Permissions *string `pulumi:"permissions,optional"`
 }
 
 // TmpfsOptions limit a mount of type tmpfs.

@@ -75,7 +75,7 @@ func (s *ContainerState) observe(found container.InspectResponse) {
 	if !found.State.Running {
 		s.ExitCode = found.State.ExitCode
 	}
-	s.NetworkDatas = nil
+	s.NetworkDatas = []NetworkData{} // required: a container that is on no network has none
 	for _, name := range slices.Sorted(maps.Keys(found.NetworkSettings.Networks)) {
 		endpoint := found.NetworkSettings.Networks[name]
 		s.NetworkDatas = append(s.NetworkDatas, NetworkData{

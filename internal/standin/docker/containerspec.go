@@ -64,7 +64,7 @@ func (a ContainerArgs) hostConfig() (*container.HostConfig, error) {
 		NetworkMode: container.NetworkMode(or(a.NetworkMode, defaultNetworkMode)), PortBindings: bindings,
 		ShmSize: int64(value(a.ShmSize)) * mebibyte, Tmpfs: a.Tmpfs, Mounts: a.mounts(),
 		LogConfig:      container.LogConfig{Type: value(a.LogDriver), Config: a.LogOpts},
-		ReadonlyRootfs: value(a.ReadOnly), SecurityOpt: a.SecurityOpts,
+		ReadonlyRootfs: value(a.ReadOnly), SecurityOpt: a.SecurityOpts, DNS: a.DNS,
 	}
 	if a.Capabilities != nil {
 		config.CapAdd, config.CapDrop = a.Capabilities.Adds, a.Capabilities.Drops

@@ -51,7 +51,7 @@ func resources(engine *engine) []plugin.Resource {
 				"healthcheck", "tmpfs", "init", "mustRun", "wait", "waitTimeout", "destroyGraceSeconds", "removeVolumes",
 			},
 			Unordered: []string{
-				"envs", "labels", "networksAdvanced", "ports", "volumes", "mounts", "capabilities", "securityOpts", "hosts",
+				"envs", "labels", "networksAdvanced", "ports", "volumes", "mounts", "capabilities", "securityOpts", "hosts", "dns", "uploads",
 			},
 			Defaults: map[string]any{
 				"restart": defaultRestart, "networkMode": defaultNetworkMode, "readOnly": false, "init": false, "mustRun": true,

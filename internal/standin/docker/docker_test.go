@@ -281,6 +281,9 @@ func TestContainerDrift(t *testing.T) {
 	assert.EqualValues(t, 32, drifted.Get("memory").AsNumber())
 	assert.Equal(t, "no", drifted.Get("restart").AsString())
 
+	require.NoError(t, engine.NetworkDisconnect(t.Context(), "bridge", created.ID, true))
+	assert.True(t, read().Properties.Get("networkDatas").IsArray(), "none, which the state demands")
+
 	require.NoError(t, engine.ContainerStop(t.Context(), created.ID, container.StopOptions{}))
 	stopped := read()
 	assert.Equal(t, created.ID, stopped.ID, "a stopped container is still there")

@@ -3,7 +3,6 @@ package postgresql
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -207,6 +206,9 @@ func (a RoleArgs) settle(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
+// settleMemberships revokes all memberships and grants those declared, as the
+// published plugin does whenever it changes a role: options are the usual ones
+// afterwards.
 func (a RoleArgs) settleMemberships(ctx context.Context, tx pgx.Tx) error {
 	actual, err := memberships(ctx, tx, *a.Name)
 	if err != nil {
@@ -214,17 +216,11 @@ func (a RoleArgs) settleMemberships(ctx context.Context, tx pgx.Tx) error {
 	}
 	member := postgres.QuoteIdentifier(*a.Name)
 	for _, role := range actual {
-		if slices.Contains(a.Roles, role) {
-			continue
-		}
 		if _, err := tx.Exec(ctx, "REVOKE "+postgres.QuoteIdentifier(role)+" FROM "+member); err != nil {
 			return fmt.Errorf("leaving role %s: %w", role, err)
 		}
 	}
 	for _, role := range a.Roles {
-		if slices.Contains(actual, role) {
-			continue
-		}
 		if _, err := tx.Exec(ctx, "GRANT "+postgres.QuoteIdentifier(role)+" TO "+member); err != nil {
 			return fmt.Errorf("joining role %s: %w", role, err)
 		}
