@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -13,9 +14,9 @@ import (
 
 // begin says whether a stack has a state in a local backend. Into one of the
 // engine's present layout, and into a folder that is none yet, it writes the
-// empty state of a new stack; elsewhere it leaves that to the engine, whose own
-// command takes some tenths of a second.
-func (s *Stack) begin(path string) (there bool, err error) {
+// empty state of a new stack, after the salt of its secrets; elsewhere it leaves
+// both to the engine, whose own command takes some tenths of a second.
+func (s *Stack) begin(ctx context.Context, path string) (there bool, err error) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err == nil, err
 	}
@@ -29,6 +30,9 @@ func (s *Stack) begin(path string) (there bool, err error) {
 			return false, err // of a layout without a version
 		}
 	case err != nil:
+		return false, err
+	}
+	if err := s.makeSalt(ctx); err != nil {
 		return false, err
 	}
 	checkpoint, err := json.Marshal(apitype.CheckpointV3{Stack: tokens.QName("organization/" + s.Project.Name + "/" + s.Config.Name)})

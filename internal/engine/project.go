@@ -102,6 +102,14 @@ func readStackFile(path string) (stackFile, error) {
 	return file, nil
 }
 
+func (f stackFile) write(path string) error {
+	content, err := yaml.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, content)
+}
+
 // encrypted says whether a configuration value is.
 func encrypted(value any) bool {
 	object, is := value.(map[string]any)
@@ -142,14 +150,13 @@ func (p *Project) writeWorkspace(dir, stack string, withSecrets bool) error {
 			}
 		}
 	}
-	content, err := yaml.Marshal(file)
-	if err != nil {
-		return err
+	if file.SecretsProvider == "passphrase" {
+		file.SecretsProvider = "" // the engine's default, which it would take out itself
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := writeFile(path, content); err != nil {
+	if err := file.write(path); err != nil {
 		return err
 	}
 	return p.settings.Save(filepath.Join(dir, "Pulumi.yaml"))

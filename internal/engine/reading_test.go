@@ -65,9 +65,9 @@ func TestReadingWaitsForNobody(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(project.LocalDir("prod"), stack.Access.Root.File()), []byte("the secret"), 0o600))
 	backend, err := project.backend()
 	require.NoError(t, err)
-	made := &Stack{Project: project, Config: stack, backend: backend}
+	made := &Stack{Project: project, Config: stack, backend: backend, dir: project.workspaceDir("prod"), workspace: passphraseWorkspace{}}
 	path, _ := made.stateFile()
-	_, err = made.begin(path)
+	_, err = made.begin(t.Context(), path)
 	require.NoError(t, err)
 	host, err := os.Hostname()
 	require.NoError(t, err)

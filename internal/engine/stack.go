@@ -154,7 +154,7 @@ func guarded(program pulumi.RunFunc, ctx *pulumi.Context) (err error) {
 // selectStack finds out whether the stack exists and makes it if not.
 func (s *Stack) selectStack(ctx context.Context) (err error) {
 	if path, local := s.stateFile(); local {
-		there, err := s.begin(path)
+		there, err := s.begin(ctx, path)
 		if err != nil {
 			return fmt.Errorf("state of stack %s: %w", s.Config.Name, err)
 		}
