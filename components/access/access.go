@@ -43,7 +43,10 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 	staged := &stages{ctx: ctx, parent: access, args: args, before: args.Superuser, aside: map[string]pulumi.Resource{}, roles: map[string]pulumi.Resource{}}
 	for _, stage := range [][]func(*stages, string, Plan) error{
 		{registerDatabase, registerSetAside, logins}, {registerRoles}, {registerPutBack},
-		{registerSchemas, registerSessionDefaults, registerMembershipOptions, registerDatabaseGrants}, {registerExtensions, registerOwnedGrants}, {registerPrivileges}, {registerObjectGrants},
+		{registerSchemas, registerSessionDefaults, registerMembershipOptions, registerDatabaseGrants},
+		{registerExtensions, registerSchemaGrants, registerOwnedGrants, registerDefaultPrivileges},
+		{registerGrantsOnAll}, // what extensions have brought is among it
+		{registerObjectGrants},
 	} {
 		for _, register := range stage {
 			if err := register(staged, name, plan); err != nil {
@@ -83,9 +86,9 @@ func (s *stages) next() {
 // options of the next resource that changes a row.
 func (s *stages) options(row string, provider pulumi.ProviderResource, more ...pulumi.ResourceOption) []pulumi.ResourceOption {
 	after := s.before
-	if last, started := s.chains[row]; started {
+	if last, started := s.aside[row]; started {
 		after = []pulumi.Resource{last}
-	} else if last, started := s.aside[row]; started {
+	} else if last, started := s.chains[row]; started {
 		after = []pulumi.Resource{last}
 	}
 	options := []pulumi.ResourceOption{pulumi.Parent(s.parent), pulumi.Provider(provider), pulumi.DependsOn(after)}
@@ -114,6 +117,15 @@ func (s *stages) add(row string, resource pulumi.Resource, err error) error {
 		s.chains = map[string]pulumi.Resource{}
 	}
 	s.chains[row] = resource
+	return nil
+}
+
+// addAside makes a resource the end of a row's chain that nothing else waits for.
+func (s *stages) addAside(row string, resource pulumi.Resource, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", row, err)
+	}
+	s.aside[row] = resource
 	return nil
 }
 
@@ -242,20 +254,28 @@ func registerDatabaseGrants(s *stages, name string, plan Plan) error {
 	for _, grant := range plan.Grants {
 		if grant.Schema == "" {
 			row, resource, err := s.grant(name, plan, grant)
-			if err != nil {
-				return fmt.Errorf("%s: %w", row, err)
+			if err := s.addAside(row, resource, err); err != nil {
+				return err
 			}
-			s.aside[row] = resource
 		}
 	}
 	return nil
 }
 
-// registerPrivileges registers grants on what is in schemas, chained by what they
-// are grants on, and default privileges, chained by the type of object.
-func registerPrivileges(s *stages, name string, plan Plan) error {
+// registerSchemaGrants registers who may use schemas, chained by schema.
+func registerSchemaGrants(s *stages, name string, plan Plan) error {
+	return registerGrants(s, name, plan, func(g Grant) bool { return g.ObjectType == config.OnSchema })
+}
+
+// registerGrantsOnAll registers grants on all objects of a type in a schema,
+// chained by type and schema.
+func registerGrantsOnAll(s *stages, name string, plan Plan) error {
+	return registerGrants(s, name, plan, func(g Grant) bool { return g.Schema != "" && g.ObjectType != config.OnSchema })
+}
+
+func registerGrants(s *stages, name string, plan Plan, which func(Grant) bool) error {
 	for _, grant := range plan.Grants {
-		if grant.Schema == "" {
+		if !which(grant) {
 			continue
 		}
 		row, resource, err := s.grant(name, plan, grant)
@@ -263,13 +283,19 @@ func registerPrivileges(s *stages, name string, plan Plan) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// registerDefaultPrivileges chains them by the type of object: nothing else waits
+// for them.
+func registerDefaultPrivileges(s *stages, name string, plan Plan) error {
 	// Made anew before the old ones are deleted, they would be deleted with them.
 	replaced := pulumi.DeleteBeforeReplace(true)
 	for _, privileges := range plan.DefaultPrivileges {
 		if privileges.byOwnedGrant() {
 			continue
 		}
-		row := "default privileges on " + privileges.ObjectType
+		row := defaultsRow(privileges.ObjectType)
 		args := &postgresql.DefaultPrivilegesArgs{
 			Database: pulumi.String(plan.Database), Role: pulumi.String(privileges.Role), Owner: pulumi.String(privileges.Owner),
 			ObjectType: pulumi.String(privileges.ObjectType), Privileges: pulumi.ToStringArray(privileges.Privileges),
@@ -281,12 +307,16 @@ func registerPrivileges(s *stages, name string, plan Plan) error {
 			args.WithGrantOption = pulumi.Bool(true)
 		}
 		resource, err := postgresql.NewDefaultPrivileges(s.ctx, name+"-"+privileges.name(plan.Owner), args, s.options(row, s.args.PostgreSQL, replaced, s.of(privileges.Role))...)
-		if err := s.add(row, resource, err); err != nil {
+		if err := s.addAside(row, resource, err); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// defaultsRow is the row of default privileges: there is one for every owner and
+// type of object.
+func defaultsRow(objectType string) string { return "default privileges on " + objectType }
 
 // grant registers a grant at the end of its chain.
 func (s *stages) grant(name string, plan Plan, grant Grant) (row string, resource pulumi.Resource, err error) {

@@ -110,8 +110,8 @@ func (p Plan) deciders(object privileges.Object) []string {
 	return roles
 }
 
-// registerOwnedGrants comes before default privileges, so that it goes after
-// them. All of one owner's change the same rows.
+// registerOwnedGrants comes before the default privileges that are in the same
+// row, so that it goes after them.
 func registerOwnedGrants(s *stages, name string, plan Plan) error {
 	for _, grant := range plan.OwnedGrants {
 		roles := []string{grant.Owner}
@@ -128,8 +128,9 @@ func registerOwnedGrants(s *stages, name string, plan Plan) error {
 			Allowed: lists(grant.Allowed), Denied: lists(grant.Denied), Except: lists(grant.Except), Future: pulumi.Bool(grant.Future),
 		}
 		slices.Sort(roles)
-		resource, err := pgserver.NewOwnedGrant(s.ctx, name+"-"+grant.name(plan.Owner), args, s.options("owned "+grant.Class+"s", s.args.PgServer, s.of(slices.Compact(roles)...))...)
-		if err := s.add("owned "+grant.Class+"s", resource, err); err != nil {
+		row := defaultsRow(grant.Class)
+		resource, err := pgserver.NewOwnedGrant(s.ctx, name+"-"+grant.name(plan.Owner), args, s.options(row, s.args.PgServer, s.of(slices.Compact(roles)...))...)
+		if err := s.add(row, resource, err); err != nil {
 			return err
 		}
 	}

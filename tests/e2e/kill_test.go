@@ -385,6 +385,7 @@ func (p *project) converges(t *testing.T) {
 	t.Helper()
 	p.must("up")
 	p.must("preview", "--expect-no-changes")
+	p.must("refresh", "--expect-no-changes")
 	p.as(t, "app", func(session *pgx.Conn) {
 		assert.Zero(t, ask[int](t, session, `SELECT count(*) FROM pg_roles WHERE rolname LIKE '%\_\_aside'`), "roles set aside")
 	})
