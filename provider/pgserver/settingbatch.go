@@ -172,8 +172,15 @@ func (s *session) checkTLSOffered(ctx context.Context) error {
 		"Are ssl_cert_file and ssl_key_file there, do they match, and may only the server read the key? The server's log says more", err)
 }
 
-// alterSystem writes a setting into postgresql.auto.conf, or takes it out.
+// alterSystem writes a setting into postgresql.auto.conf, or takes it out. Up to 16 the server has to know
+// it, if only because this session has set it (guc.c, AlterSystemSetConfigFile); one of a library that this
+// session has loaded it knows or refuses.
 func (s *session) alterSystem(ctx context.Context, name string, value *string) error {
+	if strings.Contains(name, ".") {
+		if _, err := s.Exec(ctx, "SELECT set_config($1, '', false) WHERE current_setting($1, true) IS NULL", name); err != nil {
+			return fmt.Errorf("altering the setting %s: %w", name, explain(err))
+		}
+	}
 	statement := "ALTER SYSTEM RESET " + quoteSettingName(name)
 	if value != nil {
 		statement = "ALTER SYSTEM SET " + quoteSettingName(name) + " = " + postgres.QuoteSetting(name, *value)

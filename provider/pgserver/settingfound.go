@@ -20,7 +20,7 @@ const (
 
 // settingFound is what a server says of one setting.
 type settingFound struct {
-	catalogue.Setting         // without a context where no loaded library knows the name
+	catalogue.Setting         // without a context where no library that the session has loaded knows the name
 	effective         *string // as it is shown
 	reset             string  // as it is kept, in the setting's unit
 	source            string
@@ -163,17 +163,13 @@ func (f settingFound) takesEffect() string {
 }
 
 // explainRefusal says what to do where the server lets nobody, or not this login, change settings of the
-// whole server, as is usual where somebody else operates it, and where the setting is a library's.
+// whole server, as is usual where somebody else operates it.
 func (f settingFound) explainRefusal(err error) error {
-	if library, _, qualified := strings.Cut(f.Name, "."); qualified && isCode(err, undefinedObject) {
-		return fmt.Errorf("%w. No library that the server has loaded knows it: add %s to shared_preload_libraries, or, "+
-			"if the application reads it by itself, make it a default of a database or role (SessionDefault)", err, library)
-	}
 	if !isCode(err, insufficientPrivilege, featureNotSupported) {
 		return err
 	}
 	elsewhere := "change it where whoever operates the server offers it"
-	if f.Context.PerRole() {
+	if f.Context == "" || f.Context.PerRole() {
 		elsewhere = "make it a default of a database or role instead (SessionDefault), or " + elsewhere
 	}
 	return fmt.Errorf("%w. This server does not let the login change settings of the whole server, as is usual with managed PostgreSQL; %s", err, elsewhere)

@@ -97,7 +97,7 @@ func TestSystemSetting(t *testing.T) {
 			"unit":         {"work_mem", "16M", "Valid units"},
 			"range":        {"work_mem", "1kB", "outside the valid range"},
 			"name":         {"wrk_mem", "1MB", "unrecognized configuration parameter"},
-			"library":      {"auto_explain.log_format", "json", "No library that the server has loaded knows it"},
+			"library":      {"pg_stat_statements.trak", "all", "\"pg_stat_statements\" is a reserved prefix"},
 			"not settable": {"data_directory", "/x", `parameter "data_directory" cannot be changed`},
 			"command line": {"max_locks_per_transaction", "80", "the server's command line says otherwise"},
 		} {
@@ -365,6 +365,41 @@ func TestSystemSettingWithoutSuperuser(t *testing.T) {
 	require.ErrorContains(t, err, `permission denied to set parameter "jit"`)
 }
 
+// takesUndeclared: a reload takes what no library has declared when the server starts: settings of nobody's, of a library
+// that sessions load by themselves, and of one that is loaded when it is called.
+func takesUndeclared(t *testing.T, server *pgtest.Server, provider *provider) {
+	t.Helper()
+	conn := server.Connect(t)
+	started := query[time.Time](t, conn, "SELECT pg_postmaster_start_time()")
+	preload := provider.create("SystemSetting", values{"name": text("session_preload_libraries"), "value": text("auto_explain")})
+	for _, test := range []struct{ name, first, second, byHand string }{
+		{"shop.tenant", "salem", "it's Salem", "danvers"},
+		{"auto_explain.log_min_duration", "1s", "2s", "3s"},
+		{"plpgsql.variable_conflict", "use_column", "use_variable", "error"},
+	} {
+		setting := func(value string) values { return values{"name": text(test.name), "value": text(value)} }
+		shows := func(conn *pgx.Conn) string { return query[string](t, conn, "SELECT current_setting($1)", test.name) }
+		resource := provider.create("SystemSetting", setting(test.first))
+		assert.Equal(t, test.first, shows(server.Connect(t)))
+		open := server.Connect(t)
+		resource.update(setting(test.second))
+		assert.Equal(t, test.second, resource.output("effectiveValue"))
+		assert.Equal(t, "reload", resource.output("takesEffect"))
+		require.Eventually(t, func() bool { return shows(open) == test.second }, 10*time.Second, 5*time.Millisecond, "in a session that was there before")
+		require.True(t, resource.refresh())
+		assert.False(t, resource.diff(setting(test.second)).HasChanges, test.name)
+		execute(t, open, "ALTER SYSTEM SET "+test.name+" = '"+test.byHand+"'")
+		require.True(t, resource.refresh())
+		assert.True(t, resource.diff(setting(test.second)).HasChanges, test.name)
+		resource.update(setting(test.second))
+		assert.Equal(t, test.second, shows(server.Connect(t)))
+		resource.delete()
+		assert.False(t, resource.refresh())
+	}
+	preload.delete()
+	assert.Equal(t, started, query[time.Time](t, conn, "SELECT pg_postmaster_start_time()"))
+}
+
 // Every supported major takes settings in the same way.
 func TestSettingsOnAllMajors(t *testing.T) {
 	for _, major := range slices.Sorted(maps.Keys(pgtest.Releases)) {
@@ -382,6 +417,7 @@ func TestSettingsOnAllMajors(t *testing.T) {
 			require.True(t, resource.refresh())
 			assert.True(t, resource.diff(inputs).HasChanges)
 			resource.update(inputs)
+			takesUndeclared(t, server, provider)
 			pending := provider.create("SystemSetting", values{"name": text("max_wal_senders"), "value": text("11")})
 			assert.True(t, pending.state.Get("pendingRestart").AsBool())
 
