@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"github.com/witchcityrope/database/internal/catalogue"
 )
 
 // Notice is something to know about a configuration that is accepted.
@@ -27,17 +29,28 @@ func (s *Stack) Notices() []Notice {
 		return notices
 	}
 	notices = append(notices, s.unlimited()...)
-	known := s.Catalogue().Libraries()
-	for _, library := range s.Preloaded() {
-		if !slices.Contains(known, library) {
-			notices = append(notices, Notice{"settings.shared_preload_libraries", library + " is none of PostgreSQL's own libraries; the server does not start unless the image has it"})
-		}
-	}
+	notices = append(notices, s.libraries()...)
 	if s.effective("logging_collector").Bool {
 		notices = append(notices, Notice{"settings.logging_collector", "the log is written into the data directory, where nothing limits it, and docker logs shows nothing"})
 	}
 	if budget := s.Memory(); budget.Planned() > budget.Available {
 		notices = append(notices, Notice{"settings", "with all connections at work at once, the container's memory would not do: " + budget.Arithmetic()})
+	}
+	return notices
+}
+
+// libraries are those that the server starts with, and that not every image has.
+func (s *Stack) libraries() []Notice {
+	var notices []Notice
+	for _, library := range s.Preloaded() {
+		what := " is none of PostgreSQL's own libraries"
+		switch {
+		case slices.Contains(s.Catalogue().Shipped(), library):
+			continue
+		case slices.Contains(catalogue.Optional, library):
+			what = " is only in servers that were built with it"
+		}
+		notices = append(notices, Notice{"settings.shared_preload_libraries", library + what + "; the server does not start unless the image has it"})
 	}
 	return notices
 }

@@ -34,6 +34,23 @@ func TestNoticesSayWhatIsNotKnown(t *testing.T) {
 	assert.Equal(t, []string{"settings.shop.tenant", "access.settings.app.shop.client", "settings.shared_preload_libraries", "settings.logging_collector"}, paths)
 }
 
+func TestNoticesOfLibraries(t *testing.T) {
+	for library, want := range map[string]string{
+		"auto_explain": "", "passwordcheck": "", "pgcrypto": "", "isn": "",
+		"sepgsql": "sepgsql is only in servers that were built with it; the server does not start unless the image has it",
+		"pg_cron": "pg_cron is none of PostgreSQL's own libraries; the server does not start unless the image has it",
+	} {
+		notices := decoded(t, map[string]string{"settings": `{"shared_preload_libraries": "` + library + `"}`}).Notices()
+		if want == "" {
+			assert.Empty(t, notices, library)
+		} else {
+			assert.Equal(t, []Notice{{"settings.shared_preload_libraries", want}}, notices)
+		}
+	}
+	gone := decoded(t, map[string]string{"settings": `{"shared_preload_libraries": "old_snapshot"}`, "server": `{"image": "postgres:17@sha256:57c72fd2a128e416c7fcc499958864df5301e940bca0a56f58fddf30ffc07777"}`})
+	assert.Len(t, gone.Notices(), 1, "it went with 17")
+}
+
 // TestMemoryIsAddedUp with numbers that are easy to check.
 func TestMemoryIsAddedUp(t *testing.T) {
 	stack := decoded(t, map[string]string{

@@ -214,8 +214,9 @@ func preload(s *Stack, faults *Faults) {
 
 // libraryNames refuses misspelt libraries (manual, section 20.11.4: "the server will fail to start" if one is not found).
 func libraryNames(s *Stack, faults *Faults) {
+	own := slices.Concat(s.Catalogue().Shipped(), catalogue.Optional)
 	for _, library := range s.Preloaded() {
-		if remedy := nearest(library, s.Catalogue().Libraries()); remedy != "" && !slices.Contains(s.Catalogue().Libraries(), library) {
+		if remedy := nearest(library, s.Catalogue().Libraries()); remedy != "" && !slices.Contains(own, library) {
 			faults.add("settings.shared_preload_libraries", s.Settings["shared_preload_libraries"],
 				fmt.Sprintf("has %s, which is no library of PostgreSQL %d", library, s.Major()), remedy)
 		}

@@ -28,6 +28,7 @@ var data embed.FS
 // Catalogue holds the settings of a major version.
 type Catalogue struct {
 	major     int
+	shipped   []string
 	libraries []string
 	settings  []Setting
 	byName    map[string]int // in lower case
@@ -58,13 +59,14 @@ func load(major int) (*Catalogue, error) {
 		return nil, err
 	}
 	var kept struct {
+		Shipped   []string
 		Libraries []string
 		Settings  []Setting
 	}
 	if err := json.Unmarshal(text, &kept); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	c := &Catalogue{major: major, libraries: kept.Libraries, settings: kept.Settings, byName: map[string]int{}}
+	c := &Catalogue{major: major, shipped: kept.Shipped, libraries: kept.Libraries, settings: kept.Settings, byName: map[string]int{}}
 	for i := range c.settings {
 		setting := &c.settings[i]
 		c.byName[lower(setting.Name)] = i
@@ -89,7 +91,10 @@ func (c *Catalogue) Major() int { return c.major }
 // Settings are all settings, ordered by name.
 func (c *Catalogue) Settings() []Setting { return slices.Clone(c.settings) }
 
-// Libraries are the extensions whose settings are known.
+// Shipped are the libraries that every server of the version has, with settings or without.
+func (c *Catalogue) Shipped() []string { return slices.Clone(c.shipped) }
+
+// Libraries are those of them that have settings.
 func (c *Catalogue) Libraries() []string { return slices.Clone(c.libraries) }
 
 // Lookup finds a setting. As on the server, the case of its name does not matter.

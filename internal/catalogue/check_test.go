@@ -34,6 +34,7 @@ func TestFor(t *testing.T) {
 		assert.Equal(t, major, c.Major())
 		assert.Greater(t, len(c.Settings()), 350)
 		assert.Contains(t, c.Libraries(), "pg_stat_statements")
+		assert.Subset(t, c.Shipped(), append(c.Libraries(), "passwordcheck"))
 	}
 	_, err := catalogue.For(13)
 	assert.EqualError(t, err, "PostgreSQL 13 has no catalogue of settings; supported are 14 15 16 17 18")

@@ -81,6 +81,7 @@ func timeZones(t *testing.T, server *pgtest.Server) []byte {
 // described is what a file of ./data says.
 type described struct {
 	Version   string
+	Shipped   []string
 	Libraries []string
 	Settings  []catalogue.Setting
 }
@@ -91,7 +92,8 @@ func describe(t *testing.T, server *pgtest.Server) []byte {
 	var found described
 	conn := server.Connect(t)
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT current_setting('server_version')").Scan(&found.Version))
-	found.Settings, found.Libraries = settingsOf(t, server)
+	found.Shipped = loadable(t, server, conn)
+	found.Settings, found.Libraries = settingsOf(t, server, found.Shipped)
 	words := slices.Collect(maps.Keys(synonyms))
 	for _, setting := range found.Settings {
 		words = append(words, setting.Values...)
@@ -108,7 +110,7 @@ func describe(t *testing.T, server *pgtest.Server) []byte {
 		require.NoError(t, encoder.Encode(value))
 		return strings.TrimSpace(line.String())
 	}
-	fmt.Fprintf(&text, "{\n\"Version\": %s,\n\"Libraries\": %s,\n\"Settings\": [\n", line(found.Version), line(found.Libraries))
+	fmt.Fprintf(&text, "{\n\"Version\": %s,\n\"Shipped\": %s,\n\"Libraries\": %s,\n\"Settings\": [\n", line(found.Version), line(found.Shipped), line(found.Libraries))
 	for i, setting := range found.Settings {
 		comma := ","
 		if i == len(found.Settings)-1 {
@@ -120,11 +122,10 @@ func describe(t *testing.T, server *pgtest.Server) []byte {
 	return text.Bytes()
 }
 
-// settingsOf returns the settings of the server and of every library that a session can load.
-func settingsOf(t *testing.T, server *pgtest.Server) ([]catalogue.Setting, []string) {
+// settingsOf returns the settings of the server and of every library, and which libraries have some.
+func settingsOf(t *testing.T, server *pgtest.Server, libraries []string) ([]catalogue.Setting, []string) {
 	t.Helper()
 	session := server.Connect(t)
-	libraries := loadable(t, server, session)
 	for _, library := range libraries {
 		_, err := session.Exec(t.Context(), "LOAD '"+library+"'")
 		require.NoError(t, err)
@@ -155,7 +156,7 @@ func loadable(t *testing.T, server *pgtest.Server, conn *pgx.Conn) []string {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), `
 		SELECT name FROM pg_ls_dir((SELECT setting FROM pg_config WHERE name = 'PKGLIBDIR')) AS name
-		WHERE name LIKE '%.so' AND name !~ 'perl|python|tcl'`)
+		WHERE name LIKE '%.so' AND name !~ 'perl|python|tcl' ORDER BY name COLLATE "C"`)
 	require.NoError(t, err)
 	files, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)

@@ -38,6 +38,10 @@ var builds = map[string][]string{
 	"wal_compression":           {"lz4", "zstd"},
 }
 
+// Optional are the libraries that a server has only where it was built with what they need (manual, section
+// 17.3.3: --with-perl, --with-python, --with-tcl, --with-selinux).
+var Optional = []string{"plperl", "plpython3", "pltcl", "sepgsql"}
+
 // Setting is a row of pg_settings.
 type Setting struct {
 	Name        string
