@@ -214,9 +214,8 @@ func preload(s *Stack, faults *Faults) {
 
 // libraryNames refuses misspelt libraries (manual, section 20.11.4: "the server will fail to start" if one is not found).
 func libraryNames(s *Stack, faults *Faults) {
-	own := slices.Concat(s.Catalogue().Shipped(), catalogue.Optional)
 	for _, library := range s.Preloaded() {
-		if remedy := nearest(library, s.Catalogue().Libraries()); remedy != "" && !slices.Contains(own, library) {
+		if remedy := nearest(library, s.Catalogue().Libraries()); remedy != "" && !s.ownLibrary(library) {
 			faults.add("settings.shared_preload_libraries", s.Settings["shared_preload_libraries"],
 				fmt.Sprintf("has %s, which is no library of PostgreSQL %d", library, s.Major()), remedy)
 		}
@@ -225,6 +224,17 @@ func libraryNames(s *Stack, faults *Faults) {
 
 // Preloaded are the libraries of shared_preload_libraries.
 func (s *Stack) Preloaded() []string { return list(s.Settings["shared_preload_libraries"]) }
+
+// PreloadsUnknown says whether the server starts with a library that PostgreSQL does not ship: nobody knows
+// its settings, nor which of them it reads at the start only.
+func (s *Stack) PreloadsUnknown() bool {
+	return slices.ContainsFunc(s.Preloaded(), func(library string) bool { return !s.ownLibrary(library) })
+}
+
+// ownLibrary says whether a library is PostgreSQL's own.
+func (s *Stack) ownLibrary(library string) bool {
+	return slices.Contains(s.Catalogue().Shipped(), library) || slices.Contains(catalogue.Optional, library)
+}
 
 // preloads says whether the server starts with a library.
 func (s *Stack) preloads(library string) bool { return slices.Contains(s.Preloaded(), library) }

@@ -56,10 +56,11 @@ func NewPlan(stack *config.Stack) Plan {
 }
 
 // atStart says whether a setting has to be a flag: because the server reads it
-// at its start only, or because ALTER SYSTEM does not know it, as one that no
-// library has declared when the server starts.
+// at its start only, or because a library that nothing is known of may do so.
 func atStart(stack *config.Stack, name string) bool {
 	setting, known := stack.Catalogue().Lookup(name)
-	return !known || setting.Context == catalogue.Postmaster ||
-		setting.Library != "" && !slices.Contains(stack.Preloaded(), setting.Library)
+	if !known {
+		return stack.PreloadsUnknown()
+	}
+	return setting.Context == catalogue.Postmaster
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -66,16 +67,39 @@ func TestCertificateIsNamedWhereTLSIsOn(t *testing.T) {
 	assert.NotContains(t, values(t, NewPlan(configtest.Stack(t, "test", nil))), "ssl_cert_file")
 }
 
-// TestWhatTheServerMayNotKnowIsAFlag: ALTER SYSTEM refuses names that no library has declared.
-func TestWhatTheServerMayNotKnowIsAFlag(t *testing.T) {
-	plan := NewPlan(configtest.Stack(t, "dev", map[string]string{"settings": `{
-		"shared_preload_libraries": "pg_stat_statements", "session_preload_libraries": "auto_explain",
-		"pg_stat_statements.track": "all", "pg_stat_statements.max": 2000, "auto_explain.log_min_duration": "1s", "shop.tenant": "salem"}`}))
-	flags := values(t, plan)
-	for _, name := range []string{"shared_preload_libraries", "pg_stat_statements.max", "auto_explain.log_min_duration", "shop.tenant"} {
-		assert.Contains(t, flags, name)
+// TestSettingsOfLibraries: a reload takes them, and those that nobody has declared, unless a library that is not known
+// here might read them at the start.
+func TestSettingsOfLibraries(t *testing.T) {
+	for name, row := range map[string]struct {
+		settings string
+		flags    []string // beside those of every container
+		system   []string
+	}{
+		"loaded at the start": {`{"shared_preload_libraries": "pg_stat_statements, auto_explain", "pg_stat_statements.track": "all", "pg_stat_statements.max": 2000, "auto_explain.log_analyze": true}`,
+			[]string{"pg_stat_statements.max", "shared_preload_libraries"}, []string{"auto_explain.log_analyze", "pg_stat_statements.track"}},
+		"loaded by sessions": {`{"shared_preload_libraries": "pg_stat_statements", "session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "1s"}`,
+			[]string{"shared_preload_libraries"}, []string{"auto_explain.log_min_duration", "session_preload_libraries"}},
+		"loaded when called": {`{"shared_preload_libraries": "pg_stat_statements", "plpgsql.variable_conflict": "use_column"}`,
+			[]string{"shared_preload_libraries"}, []string{"plpgsql.variable_conflict"}},
+		"nobody's": {`{"shared_preload_libraries": "pg_stat_statements, passwordcheck, plperl", "shop.tenant": "salem", "plperl.use_strict": "on"}`,
+			[]string{"shared_preload_libraries"}, []string{"plperl.use_strict", "shop.tenant"}},
+		"perhaps of a library that is not known": {`{"shared_preload_libraries": "pg_stat_statements, pg_cron", "cron.database_name": "shop", "work_mem": "8MB"}`,
+			[]string{"cron.database_name", "shared_preload_libraries"}, []string{"work_mem"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := NewPlan(configtest.Stack(t, "dev", map[string]string{"settings": row.settings}))
+			flags := values(t, plan)
+			for _, always := range []string{"password_encryption", "reserved_connections", "ssl_cert_file", "ssl_key_file"} {
+				delete(flags, always)
+			}
+			var system []string
+			for _, setting := range plan.System {
+				system = append(system, setting.Name)
+			}
+			assert.Equal(t, row.flags, slices.Sorted(maps.Keys(flags)))
+			assert.Equal(t, row.system, system)
+		})
 	}
-	assert.Equal(t, []Setting{{"pg_stat_statements.track", "all"}, {"session_preload_libraries", "auto_explain"}}, plan.System)
 }
 
 func TestExternalServersAreStartedBySomebodyElse(t *testing.T) {
