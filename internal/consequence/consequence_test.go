@@ -178,27 +178,33 @@ func TestForecast(t *testing.T) {
 	assert.Equal(t, "up would change nothing", nothing.Summary())
 	assert.Equal(t, Online, nothing.Class)
 
-	online := New([]engine.Change{role}, Facts{Interruption: time.Second})
+	online := New([]engine.Change{role}, Facts{Interruptions: map[Class]time.Duration{Restart: time.Second}})
+	assert.Equal(t, Online, online.Interruption())
 	assert.Equal(t, "online, no interruption (1 online)", online.Summary())
 	assert.Empty(t, online.Asks(nil))
 
 	guessed := New([]engine.Change{role, restart}, Facts{})
 	assert.Equal(t, "restart, about 3.0 s of interruption, a guess: none was measured yet (1 restart, 1 online)", guessed.Summary())
-	measured := New([]engine.Change{role, restart}, Facts{Interruption: 1500 * time.Millisecond})
+	facts := Facts{Interruptions: map[Class]time.Duration{Restart: 1500 * time.Millisecond}}
+	measured := New([]engine.Change{role, restart}, facts)
 	assert.Equal(t, "restart, about 1.5 s of interruption, as long as the last one (1 restart, 1 online)", measured.Summary())
 	assert.Equal(t, "server", measured.Effects[0].Name, "the dearest comes first")
+	assert.Equal(t, Restart, measured.Interruption())
+	replaced := New([]engine.Change{container(nil, inputs{"cpus": "1.0"}, "cpus")}, facts)
+	assert.Equal(t, "container replaced, about 3.0 s of interruption, a guess: none was measured yet (1 container replaced)", replaced.Summary(), "only restarts were")
 	assert.Len(t, measured.Asks(nil), 1)
 	assert.Empty(t, measured.Refused(nil))
 
 	lost := New([]engine.Change{role, loss}, Facts{})
 	assert.Equal(t, "DATA LOSS (1 data loss, 1 online)", lost.Summary())
+	assert.Equal(t, Restart, New([]engine.Change{loss, restart}, Facts{}).Interruption(), "what is lost does not keep the server away")
 	assert.Len(t, lost.Refused([]string{"role"}), 1)
 	assert.Empty(t, lost.Refused([]string{"volume"}))
 	assert.Empty(t, lost.Asks([]string{"volume"}), "naming it answers the question too")
 }
 
 func TestForecastAsJSON(t *testing.T) {
-	forecast := New([]engine.Change{container(nil, inputs{"command": command("work_mem=8MB")}, "command")}, Facts{Interruption: time.Second})
+	forecast := New([]engine.Change{container(nil, inputs{"command": command("work_mem=8MB")}, "command")}, Facts{Interruptions: map[Class]time.Duration{Restart: time.Second}})
 	encoded, err := json.Marshal(forecast)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"class": "restart", "seconds": 1, "measured": true, "effects": [{"operation": "replace", "type": "docker:index/container:Container",

@@ -26,7 +26,7 @@ type Forecast struct {
 	Class Class `json:"class"`
 	// Seconds of interruption to be expected in all.
 	Seconds float64 `json:"seconds"`
-	// Measured: Seconds are those of the last interruption, not a guess.
+	// Measured: Seconds are those of the last interruption of the same class, not a guess.
 	Measured bool     `json:"measured"`
 	Effects  []Effect `json:"effects"`
 }
@@ -35,8 +35,8 @@ type Forecast struct {
 type Facts struct {
 	// Context of a setting in the server's catalogue; empty for an unknown one.
 	Context func(setting string) string
-	// Interruption is how long the last one was; 0 if none was measured.
-	Interruption time.Duration
+	// Interruptions are how long the last one of each class was, where one was measured.
+	Interruptions map[Class]time.Duration
 	// Repairs are resources that are replaced to repair them, with the reason.
 	Repairs map[string]string
 }
@@ -53,22 +53,32 @@ func New(changes []engine.Change, facts Facts) Forecast {
 		effect.Change = change
 		effect.NeedsAllow = effect.NeedsAllow || effect.Class == DataLoss
 		if effect.Class.Interrupts() && change.Type == containerType && change.Operation != "delete" {
-			effect.Seconds = expected(facts).Seconds()
+			took, measured := expected(facts, effect.Class)
+			effect.Seconds, forecast.Measured = took.Seconds(), measured
 		}
 		forecast.Class = max(forecast.Class, effect.Class)
 		forecast.Seconds = max(forecast.Seconds, effect.Seconds)
 		forecast.Effects = append(forecast.Effects, effect)
 	}
-	forecast.Measured = forecast.Seconds > 0 && facts.Interruption > 0
 	slices.SortStableFunc(forecast.Effects, func(a, b Effect) int { return int(b.Class) - int(a.Class) })
 	return forecast
 }
 
-func expected(facts Facts) time.Duration {
-	if facts.Interruption > 0 {
-		return facts.Interruption
+func expected(facts Facts, class Class) (took time.Duration, measured bool) {
+	if took, measured = facts.Interruptions[class]; measured {
+		return took, true
 	}
-	return guess
+	return guess, false
+}
+
+// Interruption is the class of what keeps the server away; Online if nothing does.
+func (f Forecast) Interruption() Class {
+	for _, effect := range f.Effects {
+		if effect.Seconds > 0 {
+			return effect.Class
+		}
+	}
+	return Online
 }
 
 // Refused are the effects that need to be allowed by name, and are not.

@@ -41,7 +41,7 @@ func (o *Operation) facts(options engine.Options) (consequence.Facts, error) {
 		facts.Repairs[engine.ResourceName(urn)] = "a network of the container is gone or was made anew"
 	}
 	var err error
-	facts.Interruption, err = o.lastInterruption()
+	facts.Interruptions, err = o.interruptions()
 	return facts, err
 }
 
@@ -90,12 +90,11 @@ func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools
 	}
 	outage := &outage{}
 	result, err := stack.Up(ctx, options, outage.watch(o.Watch))
-	err = errors.Join(err, o.rememberInterruption(outage))
 	if there && !asks && err == nil {
 		facts, failed := o.facts(options)
 		forecast, err = consequence.New(result.Changes, facts), failed
 	}
-	return result, forecast, err
+	return result, forecast, errors.Join(err, o.rememberInterruption(forecast.Interruption(), outage.took()))
 }
 
 // checkGuests refuses changes that delete a network which somebody else is on.

@@ -1,15 +1,16 @@
 package operation
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
+	"github.com/witchcityrope/database/internal/consequence"
 	"github.com/witchcityrope/database/internal/engine"
 )
 
@@ -52,30 +53,48 @@ func (o *outage) took() time.Duration {
 	return o.ended.Sub(o.began)
 }
 
-func (o *Operation) interruptionFile() string {
-	return filepath.Join(o.Project.LocalDir(o.Stack), "interruption")
+func (o *Operation) interruptionsFile() string {
+	return filepath.Join(o.Project.LocalDir(o.Stack), "interruptions.json")
 }
 
-// rememberInterruption notes what the next forecast expects.
-func (o *Operation) rememberInterruption(outage *outage) error {
-	if outage.took() == 0 {
+// rememberInterruption notes what the next forecast of the same class expects.
+func (o *Operation) rememberInterruption(class consequence.Class, took time.Duration) error {
+	if !class.Interrupts() || took == 0 {
 		return nil
 	}
-	return os.WriteFile(o.interruptionFile(), []byte(outage.took().Round(time.Millisecond).String()+"\n"), 0o600)
+	last, err := o.interruptions()
+	if err != nil {
+		return err
+	}
+	seconds := map[consequence.Class]float64{class: took.Round(time.Millisecond).Seconds()}
+	for other, took := range last {
+		if other != class {
+			seconds[other] = took.Seconds()
+		}
+	}
+	content, err := json.Marshal(seconds)
+	if err != nil {
+		return err
+	}
+	return engine.WriteFile(o.interruptionsFile(), content, 0o600)
 }
 
-// lastInterruption is 0 where none was measured.
-func (o *Operation) lastInterruption() (time.Duration, error) {
-	content, err := os.ReadFile(o.interruptionFile())
+// interruptions are the last ones by class, of those that were measured.
+func (o *Operation) interruptions() (map[consequence.Class]time.Duration, error) {
+	content, err := os.ReadFile(o.interruptionsFile())
 	if missing(err) {
-		return 0, nil
+		return nil, nil
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	took, err := time.ParseDuration(strings.TrimSpace(string(content)))
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w; delete it", o.interruptionFile(), err)
+	var seconds map[consequence.Class]float64
+	if err := json.Unmarshal(content, &seconds); err != nil {
+		return nil, fmt.Errorf("%s: %w; delete it", o.interruptionsFile(), err)
 	}
-	return took, nil
+	last := map[consequence.Class]time.Duration{}
+	for class, took := range seconds {
+		last[class] = time.Duration(took * float64(time.Second)).Round(time.Millisecond)
+	}
+	return last, nil
 }

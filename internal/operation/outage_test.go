@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/witchcityrope/database/internal/consequence"
 	"github.com/witchcityrope/database/internal/engine"
 )
 
@@ -41,16 +42,25 @@ func TestAnOutageLastsUntilALoginIsAccepted(t *testing.T) {
 func TestInterruptionsAreRemembered(t *testing.T) {
 	operation := &Operation{Project: &engine.Project{Dir: t.TempDir()}, Stack: "dev"}
 	require.NoError(t, os.MkdirAll(operation.Project.LocalDir("dev"), 0o700))
-	expect := func(want time.Duration) {
+	type lasts = map[consequence.Class]time.Duration
+	expect := func(want lasts) {
 		t.Helper()
-		last, err := operation.lastInterruption()
+		last, err := operation.interruptions()
 		require.NoError(t, err)
 		assert.Equal(t, want, last)
 	}
-	expect(0)
-	began := time.Now()
-	require.NoError(t, operation.rememberInterruption(&outage{began: began, ended: began.Add(1234567 * time.Microsecond)}))
-	expect(1235 * time.Millisecond)
-	require.NoError(t, operation.rememberInterruption(&outage{}))
-	expect(1235 * time.Millisecond)
+	expect(nil)
+	require.NoError(t, operation.rememberInterruption(consequence.Restart, 1234567*time.Microsecond))
+	expect(lasts{consequence.Restart: 1235 * time.Millisecond})
+	require.NoError(t, operation.rememberInterruption(consequence.Replaced, 4*time.Second))
+	require.NoError(t, operation.rememberInterruption(consequence.Replaced, 0))
+	require.NoError(t, operation.rememberInterruption(consequence.Online, time.Second))
+	expect(lasts{consequence.Restart: 1235 * time.Millisecond, consequence.Replaced: 4 * time.Second})
+	require.NoError(t, operation.rememberInterruption(consequence.Restart, 2*time.Second))
+	expect(lasts{consequence.Restart: 2 * time.Second, consequence.Replaced: 4 * time.Second})
+
+	require.NoError(t, os.WriteFile(operation.interruptionsFile(), []byte("1.2s"), 0o600))
+	_, err := operation.interruptions()
+	assert.ErrorContains(t, err, "interruptions.json: ")
+	assert.ErrorContains(t, err, "; delete it")
 }

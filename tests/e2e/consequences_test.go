@@ -185,7 +185,7 @@ func TestEndToEndAnswers(t *testing.T) {
 			assert.Contains(t, said, "container replaced, about 3.0 s of interruption, a guess: none was measured yet")
 			p.must("up")
 			assert.NotEqual(t, container, p.container().ID)
-			assert.FileExists(t, p.local("interruption"))
+			assert.FileExists(t, p.local("interruptions.json"))
 		})
 		p.step("the last interruption is expected again", func(t *testing.T) {
 			p.configure(values{"server": values{"cpus": 1}})
