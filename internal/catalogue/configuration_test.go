@@ -112,7 +112,7 @@ func tryConfigurations(t *testing.T, major, count int) tally {
 	initial, err := os.ReadFile(file)
 	require.NoError(t, err)
 	result := tally{refused: map[string]int{}}
-	d := newDraw(of(t, major), *seed)
+	d := newDraw(t, of(t, major))
 	for i := range count {
 		lines := d.configuration()
 		var fault string

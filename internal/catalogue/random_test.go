@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/witchcityrope/database/internal/catalogue"
 )
@@ -16,8 +17,17 @@ type draw struct {
 	settings  []catalogue.Setting
 }
 
-func newDraw(c *catalogue.Catalogue, seed uint64) *draw {
-	return &draw{rand.New(rand.NewPCG(seed, uint64(c.Major()))), c, c.Settings()} //nolint:gosec // it must be repeatable
+func newDraw(t *testing.T, c *catalogue.Catalogue) *draw {
+	drawn := *seed
+	if drawn == 0 {
+		drawn = rand.Uint64() //nolint:gosec // no secret
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the same is drawn with -seed %d", drawn)
+		}
+	})
+	return &draw{rand.New(rand.NewPCG(drawn, uint64(c.Major()))), c, c.Settings()} //nolint:gosec // it must be repeatable
 }
 
 func pick[T any](d *draw, from []T) T { return from[d.IntN(len(from))] }
