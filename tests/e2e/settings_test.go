@@ -29,17 +29,23 @@ func TestEndToEndSettingsUnderLoad(t *testing.T) {
 			container, before, session := p.container().ID, started(t), p.session(t, app)
 			stop := p.load(t)
 			for _, changed := range []values{
-				{"work_mem": "12MB", "log_min_duration_statement": "750ms", "random_page_cost": 1.3},
-				{"work_mem": "20MB", "log_min_duration_statement": "2s", "random_page_cost": nil},
+				{"work_mem": "12MB", "log_min_duration_statement": "750ms", "random_page_cost": 1.3,
+					"pg_stat_statements.track": "all", "plpgsql.variable_conflict": "use_column", "shop.tenant": "danvers"},
+				{"work_mem": "20MB", "log_min_duration_statement": "2s", "random_page_cost": nil,
+					"pg_stat_statements.track": "none", "plpgsql.variable_conflict": "use_variable", "shop.tenant": "salem"},
 			} {
 				p.configure(values{"settings": changed})
+				assert.Equal(t, consequence.Reload.String(), p.report("preview").Consequence.Class.String())
 				p.must("up")
 			}
 			queries, lost := stop()
 			assert.Zero(t, lost, "sessions")
 			assert.Equal(t, container, p.container().ID)
 			assert.Equal(t, before, started(t))
-			for name, value := range map[string]string{"work_mem": "20MB", "log_min_duration_statement": "2s", "random_page_cost": "4"} {
+			for name, value := range map[string]string{
+				"work_mem": "20MB", "log_min_duration_statement": "2s", "random_page_cost": "4", "pg_stat_statements.track": "none",
+				"plpgsql.variable_conflict": "use_variable", "shop.tenant": "salem",
+			} {
 				assert.Equal(t, value, ask[string](t, session, "SHOW "+name), "in the session that was there before: %s", name)
 			}
 			found := ask[int64](t, session, "SELECT count(*) FROM load")
