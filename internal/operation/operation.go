@@ -394,11 +394,14 @@ func (o *Operation) fingerprintFile() string {
 	return filepath.Join(o.Project.LocalDir(o.Stack), "fingerprint")
 }
 
-// drifted says whether anything differs from what the last run left.
+// drifted says whether anything differs from what the last run left, or may.
 func (o *Operation) drifted(ctx context.Context, stack *engine.Stack, derivation *password.Derivation) (bool, error) {
 	state, err := stack.State(ctx)
-	if err != nil || len(state.Resources()) == 0 || o.config.Target.Type != config.Container {
+	if err != nil || len(state.Resources()) == 0 {
 		return false, err
+	}
+	if o.config.Target.Type != config.Container {
+		return true, nil // nothing is remembered of somebody else's server: the engine looks
 	}
 	container, running := state.Find(containerType)
 	if !running {

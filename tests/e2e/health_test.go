@@ -26,7 +26,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
-	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/dockerengine"
 	"github.com/witchcityrope/database/internal/health"
 	"github.com/witchcityrope/database/internal/operation"
@@ -347,28 +346,11 @@ func provesReports(t *testing.T, p *project) {
 // that it is not its own: what there is no container for is not declared.
 func provesExternalHealth(t *testing.T, p *project) {
 	stack := p.config()
-	other := &project{t: t, docker: p.docker, dir: t.TempDir(), stack: p.stack, plugins: p.plugins, secret: p.secret}
-	other.environment()
-	for name, content := range map[string]any{
-		"Pulumi.yaml": p.read("Pulumi.yaml"),
-		"Pulumi." + p.stack + ".yaml": values{"config": values{
-			projectName + ":rootSecretFrom":                     "local",
-			projectName + ":" + config.AdministratorPasswordKey: p.derivation().Password(stack.Target.Username, stack.Access.GenerationOf(config.Superuser)),
-			projectName + ":target":                             values{"type": "external", "host": "127.0.0.1", "port": stack.Network.Publish.Port, "caFile": p.local("ca.crt")},
-			projectName + ":database":                           values{"name": stack.Database.Name},
-			projectName + ":access":                             values{"prefix": stack.Access.Prefix},
-			projectName + ":health":                             values{"tables": []string{"Users"}},
-		}},
-	} {
-		text, err := yaml.Marshal(content)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(other.dir, name), text, 0o600))
-	}
-	other.setLocalSecret(other.secret)
-	other.env = append(other.env, "PULUMI_CONFIG_PASSPHRASE="+passphrase)
-	require.NoError(t, os.MkdirAll(filepath.Join(other.dir, ".wcrdb", "state"), 0o700))
-	_, err := other.pulumi("", "stack", "init")
-	require.NoError(t, err)
+	other := newExternal(t, p, p.secret, values{
+		"database": values{"name": stack.Database.Name},
+		"access":   values{"prefix": stack.Access.Prefix},
+		"health":   values{"tables": []string{"Users"}},
+	})
 	found, code := other.health()
 	assert.Zero(t, code, "%+v", found.Findings)
 	for check, status := range map[string]health.Status{
