@@ -18,6 +18,7 @@ import (
 	"github.com/witchcityrope/database/components/settings"
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/agent"
+	"github.com/witchcityrope/database/internal/dockerengine"
 )
 
 // Options are what the caller of the program decides, not the stack.
@@ -45,7 +46,11 @@ func (o Options) agent(ctx *pulumi.Context, stack *config.Stack) (agent.Binary, 
 	if err != nil || ctx.DryRun() {
 		return binary, err
 	}
-	return binary, binary.Build(ctx.Context(), o.ProjectDir)
+	architecture, err := dockerengine.Architecture(ctx.Context())
+	if err != nil {
+		return binary, err
+	}
+	return binary, binary.Build(ctx.Context(), o.ProjectDir, architecture)
 }
 
 // Program is the Pulumi program.

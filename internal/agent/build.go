@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/sha256"
+	"debug/buildinfo"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -69,10 +69,11 @@ func version(project string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }
 
-// Build builds the program where Find says that it is, unless it is there.
-func (b Binary) Build(ctx context.Context, project string) error {
-	_, err := os.Stat(b.Path)
-	if !errors.Is(err, fs.ErrNotExist) {
+// Build builds the program where Find says that it is, for a Docker host of an
+// architecture, by Go's name, unless it is there.
+func (b Binary) Build(ctx context.Context, project, architecture string) error {
+	built, err := builtFor(b.Path)
+	if err != nil || built == architecture {
 		return err
 	}
 	dir := filepath.Dir(b.Path)
@@ -89,9 +90,26 @@ func (b Binary) Build(ctx context.Context, project string) error {
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", aside.Name(), "./"+command) //nolint:gosec // a name of this machine's
 	build.Dir = project
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH, "GOFLAGS=")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+architecture, "GOFLAGS=")
 	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the agent that makes backups: %w\n%s", err, output)
+		return fmt.Errorf("building the agent that makes backups, for %s, which Docker's host is: %w\n%s", architecture, err, output)
 	}
 	return os.Rename(aside.Name(), b.Path)
+}
+
+// builtFor is the architecture that a program was built for; empty where it is not there.
+func builtFor(path string) (string, error) {
+	built, err := buildinfo.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("the agent that makes backups, %s, is no program of Go's: %w; delete it, and it is built anew", path, err)
+	}
+	for _, setting := range built.Settings {
+		if setting.Key == "GOARCH" {
+			return setting.Value, nil
+		}
+	}
+	return "", nil
 }

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -50,17 +51,58 @@ func TestTheVersionIsThatOfTheSources(t *testing.T) {
 	assert.ErrorContains(t, err, "backup.enabled: the agent's sources")
 }
 
-func TestItIsBuiltForTheImage(t *testing.T) {
+func TestItNeedsNothingOfTheImage(t *testing.T) {
 	dir := project(t)
 	found, err := agent.Find(dir)
 	require.NoError(t, err)
 	require.NoFileExists(t, found.Path, "a preview builds nothing")
-	require.NoError(t, found.Build(t.Context(), dir))
+	require.NoError(t, found.Build(t.Context(), dir, runtime.GOARCH))
 	program, err := elf.Open(found.Path)
 	require.NoError(t, err)
 	defer program.Close()
 	libraries, err := program.ImportedLibraries()
 	require.NoError(t, err)
-	assert.Empty(t, libraries, "it needs nothing of the image")
-	require.NoError(t, found.Build(t.Context(), dir), "a second time")
+	assert.Empty(t, libraries)
+}
+
+// small is a project whose agent does nothing, and is soon built.
+func small(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, content string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	write("go.mod", "module small\n")
+	write("go.sum", "")
+	for _, folder := range agent.Sources {
+		write(folder+"/main.go", "package main\n\nfunc main() {}\n")
+	}
+	return dir
+}
+
+func TestItIsBuiltForDockersHost(t *testing.T) {
+	dir := small(t)
+	found, err := agent.Find(dir)
+	require.NoError(t, err)
+	for _, host := range []struct {
+		architecture string
+		machine      elf.Machine
+	}{{"arm64", elf.EM_AARCH64}, {"amd64", elf.EM_X86_64}} {
+		require.NoError(t, found.Build(t.Context(), dir, host.architecture))
+		program, err := elf.Open(found.Path)
+		require.NoError(t, err)
+		defer program.Close()
+		assert.Equal(t, host.machine, program.Machine, "whatever this machine is, and it was built for before")
+	}
+	before, err := os.Stat(found.Path)
+	require.NoError(t, err)
+	require.NoError(t, found.Build(t.Context(), dir, "amd64"))
+	after, err := os.Stat(found.Path)
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(before, after), "it is there")
+
+	assert.ErrorContains(t, found.Build(t.Context(), dir, "pdp11"), "for pdp11, which Docker's host is")
+	require.NoError(t, os.WriteFile(found.Path, []byte("something else"), 0o600))
+	assert.ErrorContains(t, found.Build(t.Context(), dir, "amd64"), "delete it, and it is built anew")
 }
