@@ -56,16 +56,21 @@ func (o *Operation) backupHere(ctx context.Context, server live.Server, dir stri
 	if err != nil {
 		return nil, err
 	}
-	var kept backup.Retention // of a directory that somebody else looks after
-	if dir == o.backupDir() {
-		kept.Keep = time.Duration(o.config.Backup.Retention)
-	}
-	return kept.Make(ctx, backup.Source{
+	return o.retention(dir).Make(ctx, backup.Source{
 		Session: session, Tools: programs, Project: o.config.Project, Stack: o.Stack, ImageDigest: digest,
 	}, backup.Options{
 		Dir: dir, Formats: o.config.Backup.Formats, Recipients: o.config.Backup.Recipients, Report: follow,
 		Say: func(line string) { o.Report("  %s", line) },
 	})
+}
+
+// retention is how long backups are kept in a directory of this machine: in the
+// stack's own as declared, for ever where somebody else looks after them.
+func (o *Operation) retention(dir string) backup.Retention {
+	if dir != o.backupDir() {
+		return backup.Retention{}
+	}
+	return backup.Retention{Keep: time.Duration(o.config.Backup.Retention)}
 }
 
 // closed ends a session; one that the server ended is.
