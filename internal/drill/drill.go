@@ -89,7 +89,7 @@ func (d *drill) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.server.close(ctx)) }()
 	if d.tools, err = pgtools.Start(ctx, pgtools.Options{
 		Engine: d.Engine, Image: d.Image, Network: d.server.network, Host: alias, Login: d.server.username, Password: d.server.password,
-		Name: d.server.name, Labels: d.Labels, CPUs: d.CPUs,
+		Name: d.server.name, Labels: d.Labels, CPUs: d.CPUs, Files: d.filling().Decrypted(),
 	}); err != nil {
 		return err
 	}
@@ -198,10 +198,15 @@ func containsLine(lines []string, line []byte) bool {
 	return false
 }
 
+func (o Options) filling() restore.Filling {
+	return restore.Filling{From: o.From, Identities: o.Identities, Jobs: max(1, int(o.CPUs))}
+}
+
 // restore has pg_restore make the database under its own name, with its owner,
 // privileges and settings.
 func (d *drill) restore(ctx context.Context) (string, error) {
-	filling := restore.Filling{Tools: d.tools, From: d.From, Identities: d.Identities, Jobs: max(1, int(d.CPUs))}
+	filling := d.filling()
+	filling.Tools = d.tools
 	if err := filling.Stage(ctx); err != nil {
 		return "", err
 	}

@@ -136,9 +136,9 @@ func (s *server) memory(ctx context.Context, options Options) (int64, error) {
 		return 0, err
 	}
 	needed := options.From.DatabaseBytes*3/2 + clusterBytes + processBytes
-	if needed > info.MemTotal {
+	if all := needed + options.filling().Decrypted(); all > info.MemTotal {
 		return 0, fmt.Errorf("the database of backup %s has %s, and takes %s of memory to be restored; Docker's host has %s: drill on a machine with more",
-			options.From.ID, units.BytesSize(float64(options.From.DatabaseBytes)), units.BytesSize(float64(needed)), units.BytesSize(float64(info.MemTotal)))
+			options.From.ID, units.BytesSize(float64(options.From.DatabaseBytes)), units.BytesSize(float64(all)), units.BytesSize(float64(info.MemTotal)))
 	}
 	return needed, nil
 }

@@ -47,26 +47,30 @@ func OpenReading(ctx context.Context, project *Project, stack *config.Stack, too
 	return opened, nil
 }
 
-// readingDir makes a folder for this reading, and removes those that killed
-// ones have left.
+// readingDir makes a folder for this reading.
 func (p *Project) readingDir() (string, error) {
-	parent := filepath.Dir(p.StateDir())
+	return RunDir(filepath.Dir(p.StateDir()), "reading")
+}
+
+// RunDir makes a folder in parent that is this run's own, and removes those of
+// the same kind that killed runs have left.
+func RunDir(parent, kind string) (string, error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return "", err
 	}
-	left, err := filepath.Glob(filepath.Join(parent, "reading-*"))
+	left, err := filepath.Glob(filepath.Join(parent, kind+"-*"))
 	if err != nil {
 		return "", err
 	}
 	for _, dir := range left {
-		process, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), "reading-"), "-")
+		process, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), kind+"-"), "-")
 		if pid, err := strconv.Atoi(process); err == nil && !running(pid) {
 			if err := os.RemoveAll(dir); err != nil {
 				return "", err
 			}
 		}
 	}
-	return os.MkdirTemp(parent, fmt.Sprintf("reading-%d-*", os.Getpid()))
+	return os.MkdirTemp(parent, fmt.Sprintf("%s-%d-*", kind, os.Getpid()))
 }
 
 // read readies the engine in a folder of this run's own: the one of the runs

@@ -16,6 +16,7 @@ import (
 	"github.com/witchcityrope/database/internal/agent"
 	"github.com/witchcityrope/database/internal/backup"
 	"github.com/witchcityrope/database/internal/dockerengine"
+	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/live"
 	"github.com/witchcityrope/database/internal/pgtools"
 )
@@ -128,7 +129,8 @@ func (o *Operation) backupsOfAgent(ctx context.Context, verify bool) (found []ba
 }
 
 // openBackup opens a backup by its directory on this machine, or by its ID
-// where the stack keeps its backups; done removes what had to be copied.
+// where the stack keeps its backups; done removes what had to be copied. What a
+// killed run has left of that, the next one removes.
 func (o *Operation) openBackup(ctx context.Context, ref string) (opened *backup.Backup, done func() error, err error) {
 	nothing := func() error { return nil }
 	if _, err := os.Stat(ref); err == nil || !backup.IsID(ref) {
@@ -139,7 +141,7 @@ func (o *Operation) openBackup(ctx context.Context, ref string) (opened *backup.
 		opened, err = backup.Find(o.backupDir(), ref)
 		return opened, nothing, err
 	}
-	dir, err := os.MkdirTemp("", "wcrdb-backup-*")
+	dir, err := engine.RunDir(o.Project.LocalDir(o.Stack), "fetched")
 	if err != nil {
 		return nil, nothing, err
 	}

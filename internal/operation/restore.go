@@ -74,12 +74,16 @@ func (o *Operation) Restore(ctx context.Context, options RestoreOptions) (report
 					return err
 				}
 			}
-			tools, err := o.superuserTools(ctx, server, session)
+			filling := restore.Filling{From: from, Identities: identities, Jobs: o.jobs(options.Jobs)}
+			tools, err := o.superuserTools(ctx, server, session, filling.Decrypted())
+			if errors.Is(err, pgtools.ErrMemory) {
+				err = fmt.Errorf("backup %s: its dump, decrypted: %w, or --jobs 1, which needs no file", from.ID, err)
+			}
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, tools.Close(ctx)) }()
-			filling := restore.Filling{Tools: tools, From: from, Identities: identities, Jobs: o.jobs(options.Jobs)}
+			filling.Tools = tools
 			if err := filling.Stage(ctx); err != nil {
 				return err
 			}
@@ -144,7 +148,7 @@ func (o *Operation) within(ctx context.Context, server live.Server, database str
 
 // superuserTools are PostgreSQL's programs, logged in as the superuser by the
 // network of administration: the rules of access let him in from nowhere else.
-func (o *Operation) superuserTools(ctx context.Context, server live.Server, session *pgx.Conn) (*pgtools.Container, error) {
+func (o *Operation) superuserTools(ctx context.Context, server live.Server, session *pgx.Conn, files int64) (*pgtools.Container, error) {
 	image, err := o.runningImage(ctx, server)
 	if err != nil {
 		return nil, err
@@ -156,7 +160,7 @@ func (o *Operation) superuserTools(ctx context.Context, server live.Server, sess
 	return pgtools.Start(ctx, pgtools.Options{
 		Engine: server.Engine, Image: image, Network: o.config.Network.AdminName, Host: o.config.Server.Name, CAPEM: authorities,
 		Login: o.config.Target.Username, Password: session.Config().Password, // the one that is right now
-		Name: o.config.Server.Name, Labels: o.labels(), CPUs: 2,
+		Name: o.config.Server.Name, Labels: o.labels(), CPUs: 2, Files: files,
 	})
 }
 

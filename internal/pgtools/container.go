@@ -18,12 +18,14 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
+	"github.com/docker/go-units"
 )
 
 const (
-	scratch = "/wcrdb" // where a container keeps its files
-	user    = 65534    // nobody: the programs need no rights
-	port    = 5432     // of a server in a container
+	scratch = "/wcrdb"            // where a container keeps its files
+	memory  = scratch + "/memory" // where it keeps those that no disk may have
+	user    = 65534               // nobody: the programs need no rights
+	port    = 5432                // of a server in a container
 	poll    = 5 * time.Millisecond
 	leaving = 30 * time.Second // how long a container may take to be removed
 )
@@ -47,11 +49,46 @@ type Options struct {
 	// CPUs and Memory (bytes) are limits: 1 and 512 MiB unless given.
 	CPUs   float64
 	Memory int64
+	// Files is how many bytes files may have that are in memory, beside Memory, and
+	// on no disk; if 0 files are on the container's.
+	Files int64
+}
+
+// ErrMemory says that Docker's host has too little memory for files.
+var ErrMemory = errors.New("too little memory")
+
+// room refuses files that would leave others too little memory.
+func (o Options) room(ctx context.Context) error {
+	if o.Files == 0 {
+		return nil
+	}
+	info, err := o.Engine.Info(ctx)
+	if err == nil && o.Files > info.MemTotal/2 {
+		err = fmt.Errorf("%w: files of %s that no disk may have are in memory, and more than half of the %s of Docker's host: take one with more",
+			ErrMemory, units.BytesSize(float64(o.Files)), units.BytesSize(float64(info.MemTotal)))
+	}
+	return err
+}
+
+// host is what the container may take of its host.
+func (o Options) host() *container.HostConfig {
+	limit := cmp.Or(o.Memory, 512<<20) + o.Files
+	config := &container.HostConfig{
+		AutoRemove: true, NetworkMode: container.NetworkMode(o.Network),
+		LogConfig:   container.LogConfig{Type: "none"},
+		Resources:   container.Resources{NanoCPUs: int64(cmp.Or(o.CPUs, 1) * 1e9), Memory: limit, MemorySwap: limit},
+		SecurityOpt: []string{"no-new-privileges"}, CapDrop: []string{"ALL"},
+	}
+	if o.Files > 0 {
+		config.Tmpfs = map[string]string{memory: fmt.Sprintf("rw,noexec,nosuid,nodev,mode=0700,uid=%d,gid=%[1]d,size=%d", user, o.Files)}
+	}
+	return config
 }
 
 // Container is a throwaway container that programs run in.
 type Container struct {
 	inside
+	files string // where its own are
 	login Login
 	stdin types.HijackedResponse
 }
@@ -72,21 +109,19 @@ func Inside(engine client.APIClient, container string) Runner {
 // Start starts a container, which waits until it is closed. It ends, and is
 // removed, by itself when this process is gone: it waits on its standard input.
 func Start(ctx context.Context, options Options) (*Container, error) {
+	if err := options.room(ctx); err != nil {
+		return nil, err
+	}
 	login := Login{Host: options.Host, Port: cmp.Or(options.Port, port), Username: options.Login, Password: options.Password, CAPEM: options.CAPEM}
-	started := &Container{login: login, inside: inside{engine: options.Engine, environment: login.environment(scratch), dir: scratch}}
+	started := &Container{login: login, files: scratch, inside: inside{engine: options.Engine, environment: login.environment(scratch), dir: scratch}}
+	if options.Files > 0 {
+		started.files = memory
+	}
 	made, err := options.Engine.ContainerCreate(ctx, &container.Config{
 		Image: options.Image, Entrypoint: []string{"cat"}, Cmd: []string{}, User: fmt.Sprintf("%d:%[1]d", user),
 		Labels: options.Labels, OpenStdin: true, StdinOnce: true, AttachStdin: true,
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
-	}, &container.HostConfig{
-		AutoRemove: true, NetworkMode: container.NetworkMode(options.Network),
-		LogConfig: container.LogConfig{Type: "none"},
-		Resources: container.Resources{
-			NanoCPUs: int64(cmp.Or(options.CPUs, 1) * 1e9),
-			Memory:   cmp.Or(options.Memory, 512<<20), MemorySwap: cmp.Or(options.Memory, 512<<20),
-		},
-		SecurityOpt: []string{"no-new-privileges"}, CapDrop: []string{"ALL"},
-	}, &network.NetworkingConfig{}, nil, fmt.Sprintf("%s-tools-%s", options.Name, strings.ToLower(rand.Text()[:8])))
+	}, options.host(), &network.NetworkingConfig{}, nil, fmt.Sprintf("%s-tools-%s", options.Name, strings.ToLower(rand.Text()[:8])))
 	if err != nil {
 		return nil, fmt.Errorf("container for PostgreSQL's programs, of image %s: %w", options.Image, err)
 	}
@@ -135,7 +170,7 @@ func (c *Container) Close(ctx context.Context) error {
 }
 
 // Path is where a file of the container's own is, for programs that need one.
-func (c *Container) Path(name string) string { return scratch + "/" + name }
+func (c *Container) Path(name string) string { return c.files + "/" + name }
 
 // Put writes a file of the container's own.
 func (c *Container) Put(ctx context.Context, name string, content io.Reader) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"filippo.io/age"
+	"github.com/docker/go-units"
 
 	"github.com/witchcityrope/database/internal/backup"
 	"github.com/witchcityrope/database/internal/pgtools"
@@ -27,15 +28,28 @@ type Filling struct {
 	Tools      Tools
 	From       *backup.Backup
 	Identities []age.Identity
-	// Jobs work at once; more than one need the dump as a file.
+	// Jobs work at once. More than one need the dump as a file; one reads it as it is decrypted.
 	Jobs int
 }
 
 // archived is the name of the dump beside the programs.
 const archived = "restore.dump"
 
+// Decrypted is how many bytes of a file the programs need that no disk may have:
+// the dump, where it is encrypted and has to be a file.
+func (f Filling) Decrypted() int64 {
+	file, _ := f.From.File(backup.DumpFile)
+	if f.Jobs <= 1 || !file.Encrypted {
+		return 0
+	}
+	return file.Size + units.MiB // encryption only adds to it
+}
+
 // Stage brings the dump, decrypted, to where several jobs can read it.
 func (f Filling) Stage(ctx context.Context) (err error) {
+	if f.Jobs <= 1 {
+		return nil
+	}
 	content, err := f.From.Dump(f.Identities...)
 	if err != nil {
 		return OfBackup(err)
@@ -44,17 +58,29 @@ func (f Filling) Stage(ctx context.Context) (err error) {
 	return OfBackup(f.Tools.Put(ctx, archived, content))
 }
 
-// Restore runs pg_restore on the staged dump.
-func (f Filling) Restore(ctx context.Context, args ...string) error {
-	command := append([]string{"pg_restore"}, args...)
+// Restore runs pg_restore on the dump.
+func (f Filling) Restore(ctx context.Context, args ...string) (err error) {
+	command := pgtools.Command{Args: append([]string{"pg_restore"}, args...)}
 	if f.Jobs > 1 {
-		command = append(command, "--jobs="+strconv.Itoa(f.Jobs))
+		command.Args = append(command.Args, "--jobs="+strconv.Itoa(f.Jobs), f.Tools.Path(archived))
+		return f.run(ctx, command)
 	}
+	content, err := f.From.Dump(f.Identities...)
+	if err != nil {
+		return OfBackup(err)
+	}
+	defer func() { err = errors.Join(err, content.Close()) }()
+	// It may need only a part; all of it is held to the manifest.
+	command.Args, command.Stdin = append([]string{"sh", "-c", `"$@" && exec cat >/dev/null`, "sh"}, command.Args...), content
+	return OfBackup(f.run(ctx, command))
+}
+
+func (f Filling) run(ctx context.Context, command pgtools.Command) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	heard := &listener{fail: cancel}
-	err := f.Tools.Run(ctx, pgtools.Command{Args: append(command, f.Tools.Path(archived)), Stderr: heard.line})
-	return heard.verdict(err)
+	command.Stderr = heard.line
+	return heard.verdict(f.Tools.Run(ctx, command))
 }
 
 // listener tells errors from one that is none: a pg_restore of 17 tells every

@@ -127,6 +127,7 @@ func TestRestore(t *testing.T) {
 	require.NoError(t, restore.RolesThere(t.Context(), maintenance, from.Manifest))
 	for _, jobs := range []int{1, 3} {
 		filling := restore.Filling{Tools: tools, From: from, Identities: []age.Identity{identity}, Jobs: jobs}
+		assert.Equal(t, jobs > 1, filling.Decrypted() > from.Size(), "one job needs no file")
 		require.NoError(t, filling.Stage(t.Context()))
 		require.NoError(t, restore.Create(t.Context(), maintenance, "shop", "next", func() error {
 			require.NoError(t, filling.Restore(t.Context(), "--dbname=next"))
