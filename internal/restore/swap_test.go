@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -202,4 +203,46 @@ func TestCreateLike(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSwapKilledBetweenRenames cuts the connections while the second rename
+// waits for a lock: the first was never done, and the name was never missing.
+func TestSwapKilledBetweenRenames(t *testing.T) {
+	server := pgtest.Start(t)
+	looking := server.Connect(t)
+	do(t, looking, "CREATE DATABASE shop", "CREATE DATABASE next")
+	const databases = "SELECT string_agg(format('%s %s', oid, datname), ' ' ORDER BY oid) FROM pg_database"
+	before := ask[string](t, looking, databases)
+	held, err := server.Connect(t).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = held.Exec(t.Context(), "COMMENT ON DATABASE next IS 'held'")
+	require.NoError(t, err)
+
+	var opened []*pgx.Conn
+	var mutex sync.Mutex
+	open := func(ctx context.Context, database string) (*pgx.Conn, error) {
+		session, err := opener(server)(ctx, database)
+		mutex.Lock()
+		defer mutex.Unlock()
+		opened = append(opened, session)
+		return session, err
+	}
+	exchange := restore.Exchange{Database: "shop", Next: "next", Kept: "kept"}
+	ended := make(chan error, 1)
+	go func() { ended <- restore.Swap(t.Context(), open, exchange) }()
+	const renaming = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ALTER DATABASE %'"
+	require.Eventually(t, func() bool {
+		return ask[int](t, looking, renaming+` AND wait_event_type = 'Lock' AND query LIKE '%"next" RENAME TO "shop"'`) == 1
+	}, 20*time.Second, 5*time.Millisecond)
+	assert.Equal(t, before, ask[string](t, looking, databases))
+	mutex.Lock()
+	for _, session := range opened {
+		require.NoError(t, session.PgConn().Conn().Close())
+	}
+	mutex.Unlock()
+	require.Error(t, <-ended)
+	require.NoError(t, held.Rollback(t.Context()))
+	require.Eventually(t, func() bool { return ask[int](t, looking, renaming) == 0 }, 20*time.Second, 5*time.Millisecond)
+	assert.Equal(t, before, ask[string](t, looking, databases))
+	require.NoError(t, restore.Swap(t.Context(), opener(server), exchange))
 }
