@@ -34,9 +34,6 @@ func Fill(t testing.TB, session *pgx.Conn, columns []masking.Column, rows int) {
 	_, err = tx.Exec(t.Context(), "SET LOCAL session_replication_role = replica")
 	require.NoError(t, err)
 	for _, table := range tables(columns) {
-		if table[0].Table == "__EFMigrationsHistory" {
-			continue
-		}
 		var names, values []string
 		for _, column := range table {
 			if value := sample(column); value != "" {
