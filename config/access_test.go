@@ -66,24 +66,30 @@ func TestRulesAboutDeclaredLogins(t *testing.T) {
 	}
 }
 
-// Random rules that a stack accepts keep what every stack promises, from any address.
+// Random rules that a stack accepts keep what every stack promises, from any address;
+// declared logins get in from somewhere, their groups' rules considered.
 func TestAcceptedRulesKeepThePromises(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	pick := func(words ...string) string { return words[random.IntN(len(words))] }
 	values := configtest.Values(t, "prod")
 	from := netip.MustParsePrefix("172.22.3.0/24")
 	accepted := 0
-	for range 800 {
+	for range 400 {
 		var rules []config.AccessRule
 		for range 1 + random.IntN(3) {
 			rules = append(rules, config.AccessRule{
 				Type: pick("hostssl", "hostssl", "host"), Databases: []string{pick("all", "witchcityrope", "samerole", "postgres")},
-				Roles:   []string{pick("all", "app", "monitor", "readonly", "postgres", "+witchcityrope_ro", "+pg_monitor")},
+				Roles:   []string{pick("all", "app", "monitor", "readonly", "postgres", "+witchcityrope_ro", "+pg_monitor", "partner", "standby", "+auditors", "+everyone")},
 				Address: pick("all", "172.22.0.0/16", "172.22.3.0/25", "172.22.3.128/25", "172.22.3.4", "10.220.22.0/28", "::/0"),
 				Method:  pick("scram-sha-256", "reject"),
 			})
 		}
-		access, err := json.Marshal(map[string]any{"rules": rules, "from": map[string]any{"monitor": []string{from.String()}}})
+		limit, generation := random.IntN(5), random.IntN(3)
+		access, err := json.Marshal(map[string]any{"rules": rules, "from": map[string]any{"monitor": []string{from.String()}},
+			"roles": []map[string]any{{"name": "everyone"}, {"name": "auditors", "memberOf": []string{"everyone"}},
+				{"name": "partner", "login": true, "connectionLimit": limit, "memberOf": []any{map[string]any{"role": "auditors", "inherit": false}}},
+				{"name": "standby", "login": true, "replication": true}},
+			"generations": map[string]int{"partner": generation}})
 		require.NoError(t, err)
 		values["access"] = string(access)
 		candidate, err := config.Decode(configtest.Project, "prod", values)
@@ -95,14 +101,22 @@ func TestAcceptedRulesKeepThePromises(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, postgres.CheckHBA(text), text)
 		names, made := candidate.Access.Names(), candidate.HBARules()
-		attempt := func(role, address string, encrypted bool) bool {
-			connection := postgres.HBAConnection{Role: role, MemberOf: names.MemberOf(role), Database: "witchcityrope", TLS: encrypted, Address: netip.MustParseAddr(address)}
+		groups := func(role string) []string {
+			if role == "partner" {
+				return []string{"auditors", "everyone"}
+			}
+			return names.MemberOf(role)
+		}
+		admits := func(connection postgres.HBAConnection) bool {
 			index, found := postgres.MatchHBA(made, connection)
 			return found && made[index].Admits()
 		}
+		attempt := func(role, address string, encrypted bool) bool {
+			return admits(postgres.HBAConnection{Role: role, MemberOf: groups(role), Database: "witchcityrope", TLS: encrypted, Address: netip.MustParseAddr(address)})
+		}
 		anywhere := netip.AddrFrom4([4]byte{byte(random.IntN(256)), byte(random.IntN(256)), byte(random.IntN(256)), byte(random.IntN(256))}).String()
 		near := netip.AddrFrom4([4]byte{172, 22, byte(random.IntN(6)), byte(random.IntN(256))})
-		for _, role := range []string{"postgres", names.App(), names.Migrator, names.ReadOnly, names.Monitor, names.Backup, names.Health} {
+		for _, role := range []string{"postgres", names.App(), names.Migrator, names.ReadOnly, names.Monitor, names.Backup, names.Health, "partner", "standby"} {
 			require.False(t, attempt(role, anywhere, false) || attempt(role, near.String(), false), "%s without TLS: %v", role, rules)
 		}
 		require.False(t, attempt(names.Monitor, near.String(), true) && !from.Contains(near), "monitor from %s: %v", near, rules)
@@ -111,7 +125,17 @@ func TestAcceptedRulesKeepThePromises(t *testing.T) {
 		require.True(t, slices.ContainsFunc([]string{"172.22.3.0", "172.22.3.4", "172.22.3.5", "172.22.3.128"}, func(address string) bool {
 			return attempt(names.Monitor, address, true)
 		}), "monitor: %v", rules)
+		// Of every place that the rules can tell apart, one.
+		places := []string{"0.0.0.0", "10.220.22.1", "172.22.0.0", "172.22.3.0", "172.22.3.4", "172.22.3.128", "::1"}
+		partner := slices.ContainsFunc(places, func(address string) bool { return attempt("partner", address, true) })
+		require.True(t, partner, "partner: %v", rules)
+		require.True(t, slices.ContainsFunc(places, func(address string) bool {
+			streaming := postgres.HBAConnection{Role: "standby", Replication: true, TLS: true, Address: netip.MustParseAddr(address)}
+			return attempt("standby", address, true) || admits(streaming)
+		}), "standby: %v", rules)
+		require.Equal(t, candidate.Access.Generation+generation, names.Generation("partner"))
+		require.Equal(t, limit > 0, slices.Contains(candidate.Budget().Holders, config.Holder{Client: "partner", Connections: limit}))
 	}
-	t.Logf("%d of 800 sets of rules accepted", accepted)
+	t.Logf("%d of 400 sets of rules accepted", accepted)
 	require.Greater(t, accepted, 40)
 }
