@@ -167,30 +167,36 @@ func (r *ObjectGrant) Delete(ctx context.Context, request infer.DeleteRequest[Ob
 
 func (r *ObjectGrant) apply(ctx context.Context, args ObjectGrantArgs) error {
 	return r.in(ctx, args.Database, func(tx pgx.Tx) error {
-		has, err := args.found(ctx, tx)
+		err := args.apply(ctx, tx)
 		if errors.Is(err, errNoObject) {
 			if len(args.Privileges)+len(args.Columns) > 0 {
 				p.GetLogger(ctx).Warningf("%s: there is no such object yet. The next up after it was made grants on it; if its name is wrong, correct it", args)
 			}
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		for _, statement := range args.difference(has) {
-			if _, err := tx.Exec(ctx, statement); err != nil {
-				return fmt.Errorf("%s: %w", args, explain(err))
-			}
-		}
-		if has, err = args.found(ctx, tx); err != nil {
-			return err
-		}
-		if left := args.difference(has); len(left) > 0 {
-			return fmt.Errorf("%s: somebody other than the owner has granted it too, and so this is still to be done, as that role: %s",
-				args, strings.Join(left, "; "))
-		}
-		return nil
+		return err
 	})
+}
+
+// apply makes the role have what it should, and looks whether it has.
+func (args ObjectGrantArgs) apply(ctx context.Context, tx pgx.Tx) error {
+	has, err := args.found(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, statement := range args.difference(has) {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", args, explain(err))
+		}
+	}
+	if has, err = args.found(ctx, tx); err != nil {
+		return err
+	}
+	if left := args.difference(has); len(left) > 0 {
+		return fmt.Errorf("%s: somebody other than the owner has granted it too, and so this is still to be done, as that role: %s",
+			args, strings.Join(left, "; "))
+	}
+	return nil
 }
 
 // in calls do in a transaction in a database other than the configured one.
@@ -258,21 +264,31 @@ func merged(wanted map[string][]string, found map[string]map[string]bool) map[st
 
 // observe takes over what is there.
 func (args *ObjectGrantArgs) observe(has privilegesOn) {
-	args.Privileges = slices.Sorted(maps.Keys(has.granted))
+	args.Privileges, args.GrantOption = observed(has.granted)
 	args.Columns, args.GrantableColumns = nil, nil
-	args.GrantOption = len(has.granted) > 0
-	for _, grantable := range has.granted {
-		args.GrantOption = args.GrantOption && grantable
-	}
 	for column, granted := range has.columns {
 		if args.Columns == nil {
 			args.Columns = map[string][]string{}
 		}
-		args.Columns[column] = slices.Sorted(maps.Keys(granted))
-		if !slices.Contains(slices.Collect(maps.Values(granted)), false) {
+		var grantable bool
+		if args.Columns[column], grantable = observed(granted); grantable {
 			args.GrantableColumns = slices.Sorted(slices.Values(append(args.GrantableColumns, column)))
 		}
 	}
+}
+
+// observed are the privileges of a list, and whether all of them may be granted to
+// others; where only some may, these say so themselves.
+func observed(granted map[string]bool) (privileges []string, grantable bool) {
+	some := slices.Contains(slices.Collect(maps.Values(granted)), true)
+	grantable = some && !slices.Contains(slices.Collect(maps.Values(granted)), false)
+	for _, privilege := range slices.Sorted(maps.Keys(granted)) {
+		if some && !grantable && granted[privilege] {
+			privilege += " WITH GRANT OPTION"
+		}
+		privileges = append(privileges, privilege)
+	}
+	return privileges, grantable
 }
 
 // String says for messages what the grant is about.

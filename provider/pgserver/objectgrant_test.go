@@ -118,6 +118,24 @@ func TestObjectGrantLifeCycles(t *testing.T) {
 	}
 }
 
+// TestObjectGrantThatMayBeGrantedInPart: an option on one privilege of several is drift.
+func TestObjectGrantThatMayBeGrantedInPart(t *testing.T) {
+	server := pgtest.Start(t)
+	provider := connected(t, server)
+	conn := shop(t, server)
+	inputs := grantOn("App 1", "table", "s", "Users", "SELECT", "UPDATE").with("columns", columns(map[string][]string{"Email": {"INSERT", "REFERENCES"}}))
+	resource := provider.create("ObjectGrant", inputs)
+	for _, byHand := range []string{`GRANT SELECT ON s."Users" TO "App 1" WITH GRANT OPTION`, `GRANT INSERT ("Email") ON s."Users" TO "App 1" WITH GRANT OPTION`} {
+		execute(t, conn, byHand)
+		require.True(t, resource.refresh())
+		require.True(t, resource.diff(inputs).HasChanges, byHand)
+		resource.update(inputs)
+		require.True(t, resource.refresh())
+		assert.False(t, resource.diff(inputs).HasChanges)
+	}
+	assert.Equal(t, "rw", has(t, conn, "relacl", "pg_class WHERE relname = 'Users'", "App 1"))
+}
+
 func TestObjectGrantToEverybody(t *testing.T) {
 	server := pgtest.Start(t)
 	provider := connected(t, server)
