@@ -95,6 +95,15 @@ func (o *Operation) keys() []string {
 
 // Up makes reality what the stack declares: one run repairs whatever it finds.
 func (o *Operation) Up(ctx context.Context) (report Report, err error) {
+	if report, err = o.bringUp(ctx); err == nil && o.rootLeft() {
+		o.Report("no password comes from the previous root secret any more, and %s still has it: a rotation did not come to its end; "+
+			"the next one (wcrdb rotate -s %s) takes it out, or take out %s and access.root.since and run this again", o.Project.StackFile(o.Stack), o.Stack, config.PreviousRootSecretKey)
+	}
+	return report, err
+}
+
+// bringUp is Up without a word about what rotations have left.
+func (o *Operation) bringUp(ctx context.Context) (report Report, err error) {
 	err = o.with(ctx, true, func(stack *engine.Stack, tools *tools) error {
 		report, err = o.up(ctx, stack, tools)
 		return err

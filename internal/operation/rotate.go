@@ -51,7 +51,7 @@ func (o *Operation) Rotate(ctx context.Context, login string) (Report, error) {
 		approved = approved || err == nil
 		return err
 	}
-	report, err := o.Up(ctx)
+	report, err := o.bringUp(ctx)
 	if err != nil && !approved {
 		return report, errors.Join(err, o.Project.WriteStackFile(o.Stack, before))
 	}
@@ -138,20 +138,25 @@ func (o *Operation) retireRoot(ctx context.Context) error {
 	if err := o.load(); err != nil {
 		return err
 	}
-	root := o.config.Access.Root
-	if !root.HasPrevious() || !o.config.RootSettled() || o.config.RootSecretFrom == config.FromLocal {
-		return nil // another checkout may have to find its way from the previous local one
+	if !o.rootLeft() {
+		return nil
 	}
 	o.Report("no password comes from the previous root secret any more: it is taken out of %s", o.Project.StackFile(o.Stack))
 	_, err := o.editStackFile([]config.Edit{
-		{Path: o.key("access", "root"), Value: map[string]any{"number": root.Number}},
+		{Path: o.key("access", "root"), Value: map[string]any{"number": o.config.Access.Root.Number}},
 		{Path: o.key(config.PreviousRootSecretKey), Value: nil},
 	})
 	if err != nil {
 		return err
 	}
-	_, err = o.Up(ctx) // what only the previous root secret explained is forgotten
+	_, err = o.bringUp(ctx) // what only the previous root secret explained is forgotten
 	return err
+}
+
+// rootLeft says whether the stack file has a previous root secret that no password
+// comes from. From a previous local one, another checkout may have to find its way.
+func (o *Operation) rootLeft() bool {
+	return o.config.Access.Root.HasPrevious() && o.config.RootSettled() && o.config.RootSecretFrom != config.FromLocal
 }
 
 // interrupted says whether an operation failed because the state and the server
