@@ -331,6 +331,13 @@ func (s *stages) grant(name string, plan Plan, grant Grant) (row string, resourc
 		}, s.options(row, s.args.PgServer)...)
 		return row, resource, err
 	}
+	if len(grant.Except) > 0 {
+		resource, err = pgserver.NewTablesGrant(s.ctx, name, &pgserver.TablesGrantArgs{
+			Database: pulumi.String(plan.Database), Role: pulumi.String(grant.Role), Schema: pulumi.String(grant.Schema), Except: pulumi.ToStringArray(grant.Except),
+			Privileges: pulumi.ToStringArray(grant.Privileges), GrantOption: pulumi.Bool(grant.GrantOption),
+		}, s.options(row, s.args.PgServer, s.of(grant.Role))...)
+		return row, resource, err
+	}
 	args := &postgresql.GrantArgs{
 		Database: pulumi.String(grant.Database), Role: pulumi.String(grant.Role),
 		ObjectType: pulumi.String(grant.ObjectType), Privileges: pulumi.ToStringArray(grant.Privileges),

@@ -34,14 +34,14 @@ func (p Plan) Check(stack *config.Stack) error {
 	return faults
 }
 
-// overruled says of a grant on single objects that the role has one on all objects of
-// their class there: a change of that revokes on each of them, columns included.
+// overruled says of a grant on single objects, other than tables, that the role has one on
+// all objects of their class there: a change of that revokes on each of them, columns included.
 func (p Plan) overruled(grant config.Grant, role string) (config.Fault, bool) {
 	class := grant.On
 	if class == config.OnColumn {
 		class = config.OnTable
 	}
-	if grant.Whole() || !slices.Contains([]string{config.OnTable, config.OnSequence, config.OnFunction}, class) {
+	if grant.Whole() || !slices.Contains([]string{config.OnColumn, config.OnSequence, config.OnFunction}, grant.On) {
 		return config.Fault{}, false
 	}
 	all := slices.IndexFunc(p.Grants, func(g Grant) bool {

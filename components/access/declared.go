@@ -164,6 +164,21 @@ func (p *Plan) setObjectGrant(role, object string, grant config.Grant) {
 	}
 }
 
+// except leaves the tables that a role has a grant of its own on out of its grant
+// on all tables of their schema.
+func (p *Plan) except() {
+	for i, all := range p.Grants {
+		if all.ObjectType != config.OnTable {
+			continue
+		}
+		for _, single := range p.ObjectGrants {
+			if single.Class == config.OnTable && single.Role == all.Role && single.Schema == all.Schema {
+				p.Grants[i].Except = append(p.Grants[i].Except, single.Object)
+			}
+		}
+	}
+}
+
 // ownerOf is who creates in a schema.
 func (p *Plan) ownerOf(schema string) string {
 	for _, declared := range p.Schemas {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/privileges"
@@ -366,11 +367,13 @@ func (i *importer) inSchema(class privileges.Class, schema string) {
 		at := slices.IndexFunc(i.plan.Grants, func(g Grant) bool {
 			return g.Role == role && g.ObjectType == string(class) && g.Schema == schema
 		})
-		foreign := slices.DeleteFunc(slices.Clone(objects), func(o privileges.Object) bool { return o.Owner == role })
-		first := held{}
-		if len(foreign) > 0 {
-			first = on(foreign[0], role)
+		foreign := slices.DeleteFunc(slices.Clone(objects), func(o privileges.Object) bool {
+			return o.Owner == role || at >= 0 && i.planned(o, role, on(o, role))
+		})
+		if len(foreign) == 0 {
+			continue
 		}
+		first := on(foreign[0], role)
 		uniform := !slices.ContainsFunc(foreign, func(o privileges.Object) bool { return !on(o, role).equal(first) }) && role != public &&
 			!slices.ContainsFunc(foreign, func(o privileges.Object) bool { _, decides := i.plan.owned(o, role); return decides })
 		switch {
@@ -378,8 +381,16 @@ func (i *importer) inSchema(class privileges.Class, schema string) {
 		case uniform && (at >= 0 || len(foreign) > 1):
 			i.made.Grants = append(i.made.Grants, config.Grant{Role: i.short(role), On: string(class), Schema: schema,
 				Privileges: first.privileges, GrantOption: first.grantable, Future: false})
+		case at >= 0 && class == privileges.Table:
+			for _, object := range foreign {
+				if has := on(object, role); !has.equal(held{sorted(i.plan.Grants[at].Privileges), i.plan.Grants[at].GrantOption}) {
+					i.add(config.Grant{Role: i.short(role), On: config.OnTable, Schema: schema, Objects: []string{object.Name},
+						Privileges: has.privileges, GrantOption: has.grantable, Future: true})
+				}
+			}
 		case at >= 0:
-			i.note("%s has not the same privileges on every %s in schema %s, where the stack file grants on all of them: an up makes them the same", role, class, schema)
+			i.note("%s has not the same privileges on every %s in schema %s, where the stack file grants on all of them: an up makes them the same%s",
+				role, class, schema, i.evened(foreign, i.plan.Grants[at]))
 		default:
 			for _, object := range foreign {
 				if object.Extension == "" {
@@ -393,6 +404,18 @@ func (i *importer) inSchema(class privileges.Class, schema string) {
 			}
 		}
 	}
+}
+
+// evened is what a role loses where it gets the same of all objects.
+func (i *importer) evened(objects []privileges.Object, all Grant) string {
+	r := revocations{plan: i.plan, living: i.living}
+	for _, object := range objects {
+		r.lose(object, all.Role, all.Privileges, all.GrantOption)
+	}
+	if len(r.lost) == 0 {
+		return ", and takes nothing away"
+	}
+	return ": " + strings.Join(r.lost, ", ")
 }
 
 func (i *importer) namedFor(object privileges.Object, role string) {

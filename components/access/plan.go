@@ -38,6 +38,7 @@ type Grant struct {
 	Database, Role, Schema, ObjectType string
 	Privileges                         []string
 	GrantOption                        bool
+	Except                             []string // tables of the schema about which ObjectGrants decide
 }
 
 // ObjectGrant is what a role may do with one named object, and with columns of it.
@@ -130,6 +131,7 @@ func NewPlan(stack *config.Stack, derivation *password.Derivation) Plan {
 	plan.Grants = slices.Concat(databaseGrants(plan.Database, names), schemaGrants(plan, names), objectGrants(plan, names, stack.Access.Application))
 	plan.DefaultPrivileges = defaultPrivileges(names, stack.Access.Application)
 	plan.declare(stack, names, verifier)
+	plan.except()
 	plan.OwnedGrants = plan.ownedGrants()
 	return plan
 }

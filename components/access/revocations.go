@@ -56,7 +56,7 @@ func (r *revocations) lose(object privileges.Object, role string, wanted []strin
 func (r *revocations) grants() {
 	for _, grant := range r.plan.Grants {
 		for _, object := range r.living.Objects {
-			if object.Owner == grant.Role {
+			if object.Owner == grant.Role || slices.Contains(grant.Except, object.Name) {
 				continue
 			}
 			inSchema := grant.Schema != "" && object.Schema == grant.Schema

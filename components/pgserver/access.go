@@ -108,3 +108,34 @@ func NewOwnedGrant(ctx *pulumi.Context, name string, args *OwnedGrantArgs, opts 
 	var resource OwnedGrant
 	return &resource, ctx.RegisterResource("pgserver:index:OwnedGrant", name, args, &resource, opts...)
 }
+
+// TablesGrant is what a role may do with all tables of a schema but for those named.
+type TablesGrant struct{ pulumi.CustomResourceState }
+
+type tablesGrantArgs struct {
+	Database    string   `pulumi:"database"`
+	Role        string   `pulumi:"role"`
+	Schema      string   `pulumi:"schema"`
+	Except      []string `pulumi:"except"`
+	Privileges  []string `pulumi:"privileges"`
+	GrantOption bool     `pulumi:"grantOption"`
+}
+
+// TablesGrantArgs are the inputs of TablesGrant.
+type TablesGrantArgs struct {
+	Database    pulumi.StringInput
+	Role        pulumi.StringInput
+	Schema      pulumi.StringInput
+	Except      pulumi.StringArrayInput // tables about which grants of their own decide
+	Privileges  pulumi.StringArrayInput
+	GrantOption pulumi.BoolInput
+}
+
+// ElementType makes TablesGrantArgs an input.
+func (TablesGrantArgs) ElementType() reflect.Type { return reflect.TypeFor[tablesGrantArgs]() }
+
+// NewTablesGrant registers a TablesGrant.
+func NewTablesGrant(ctx *pulumi.Context, name string, args *TablesGrantArgs, opts ...pulumi.ResourceOption) (*TablesGrant, error) {
+	var resource TablesGrant
+	return &resource, ctx.RegisterResource("pgserver:index:TablesGrant", name, args, &resource, opts...)
+}

@@ -87,6 +87,9 @@ func (o *Operation) migrate(ctx context.Context, session *pgx.Conn, script *migr
 	if session.IsClosed() {
 		return fmt.Errorf("stack %s: %s: %w; wcrdb migrations -s %[1]s says what is applied", o.Stack, file, failure)
 	}
+	if err := o.keepExceptions(context.WithoutCancel(ctx), session); err != nil {
+		failure = errors.Join(failure, fmt.Errorf("%w; wcrdb up -s %s does it", err, o.Stack))
+	}
 	after, err := migration.History(context.WithoutCancel(ctx), session)
 	if err != nil {
 		return errors.Join(failure, err)

@@ -54,6 +54,7 @@ func (r *refreshing) fill(ctx context.Context, present, next *pgx.Conn) error {
 		func() error { _, err := next.Exec(ctx, "SET statement_timeout = 0; SET lock_timeout = 0"); return err },
 		func() error { return staging.Refresh(ctx, next) },
 		func() error { return staging.Privileges(ctx, present, next) },
+		func() error { return r.target.keepExceptions(ctx, next) },
 		func() error { _, err := next.Exec(ctx, "ANALYZE"); return err },
 		func() error { return r.proven(ctx, present, next) },
 	} {

@@ -13,6 +13,7 @@ const (
 	grantType       = "postgresql:index/grant:Grant"
 	objectGrantType = "pgserver:index:ObjectGrant"
 	ownedGrantType  = "pgserver:index:OwnedGrant"
+	tablesGrantType = "pgserver:index:TablesGrant"
 	membershipType  = "pgserver:index:MembershipOptions"
 )
 
@@ -28,6 +29,8 @@ func grantedBy(resourceType string, inputs map[string]any) (about granted, is bo
 		about = granted{text("role"), text("schema"), text("objectType")}
 	case objectGrantType:
 		about = granted{text("role"), text("schema"), text("class")}
+	case tablesGrantType:
+		about = granted{text("role"), text("schema"), "table"}
 	}
 	return about, about.schema != "" && slices.Contains([]string{"table", "sequence", "function", "type"}, about.class)
 }
@@ -49,8 +52,9 @@ func about(changes []engine.Change, operation, resourceType string) []granted {
 
 // takenOver forgets grants on single objects where a new one on all of their
 // schema takes their place: it makes the role have exactly what it says, in one
-// step, and their end afterwards would take that away again. Likewise a grant that
-// one of another type, by the same name, takes the place of.
+// step, and their end afterwards would take that away again. Likewise where one on
+// all tables but some is changed, and a grant that one of another type, by the same
+// name, takes the place of.
 func (o *Operation) takenOver(ctx context.Context, stack *engine.Stack, changes []engine.Change) error {
 	ended := replacedGrants(changes)
 	if len(ended) == 0 {
@@ -74,15 +78,16 @@ func (o *Operation) takenOver(ctx context.Context, stack *engine.Stack, changes 
 
 // replacedGrants are the ends of grants in whose place others come.
 func replacedGrants(changes []engine.Change) []engine.Change {
-	whole := about(changes, "create", grantType)
+	whole := slices.Concat(about(changes, "create", grantType), about(changes, "create", tablesGrantType), about(changes, "update", tablesGrantType))
+	types := []string{grantType, objectGrantType, tablesGrantType}
 	var ended []engine.Change
 	for _, change := range changes {
 		one, inSchema := grantedBy(change.Type, change.Before)
 		switch {
 		case change.Operation != "delete":
 		case change.Type == objectGrantType && inSchema && slices.Contains(whole, one),
-			change.Type == grantType && slices.ContainsFunc(changes, func(made engine.Change) bool {
-				return made.Operation == "create" && made.Type == objectGrantType && made.Name == change.Name
+			slices.Contains(types, change.Type) && slices.ContainsFunc(changes, func(made engine.Change) bool {
+				return made.Operation == "create" && slices.Contains(types, made.Type) && made.Type != change.Type && made.Name == change.Name
 			}):
 			ended = append(ended, change)
 		}
@@ -95,7 +100,7 @@ func replacedGrants(changes []engine.Change) []engine.Change {
 func (o *Operation) incomplete(ctx context.Context, stack *engine.Stack, changes []engine.Change) (bool, error) {
 	takes := func(change engine.Change) bool {
 		return change.Operation == "update" && change.Type == roleType ||
-			change.Operation == "delete" && (change.Type == grantType || change.Type == objectGrantType)
+			change.Operation == "delete" && slices.Contains([]string{grantType, objectGrantType, tablesGrantType}, change.Type)
 	}
 	if !slices.ContainsFunc(changes, takes) {
 		return false, nil
@@ -139,7 +144,7 @@ func usualAgain(changes []engine.Change, name string, options map[string]any) bo
 // run had made before: one on all objects of a schema what those on single ones
 // give, either what one on all that an owner has gives.
 func (o *Operation) wiped(resources []apitype.ResourceV3, changes []engine.Change) bool {
-	whole, single := about(changes, "delete", grantType), about(changes, "delete", objectGrantType)
+	whole, single := slices.Concat(about(changes, "delete", grantType), about(changes, "delete", tablesGrantType)), about(changes, "delete", objectGrantType)
 	for _, resource := range resources {
 		ended, left := whole, []granted{}
 		switch string(resource.Type) {

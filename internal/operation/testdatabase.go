@@ -102,7 +102,8 @@ func (o *Operation) testServer(ctx context.Context, do func(live.Server, testdat
 			Migrate: func(ctx context.Context, database string) (*pgx.Conn, error) {
 				return server.Login(ctx, "migrator", database)
 			},
-			Owner: o.config.Access.Names().Owner, Report: o.Report,
+			Migrated: o.keepExceptions,
+			Owner:    o.config.Access.Names().Owner, Report: o.Report,
 		})
 	})
 }

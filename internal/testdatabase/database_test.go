@@ -36,6 +36,7 @@ func newStack(t *testing.T, server *pgtest.Server) stack {
 		Migrate: func(ctx context.Context, database string) (*pgx.Conn, error) {
 			return server.Login(ctx, "shop_migrator", "migrator", database)
 		},
+		Migrated: func(context.Context, *pgx.Conn) error { return nil },
 	}}
 	s.exec("postgres", "CREATE ROLE shop_owner; CREATE ROLE shop_migrator LOGIN PASSWORD 'migrator' IN ROLE shop_owner; ALTER ROLE shop_migrator SET role = shop_owner; CREATE ROLE shop_rw; CREATE ROLE app LOGIN PASSWORD 'app' IN ROLE shop_rw")
 	s.exec("postgres", "CREATE DATABASE shop OWNER shop_owner")

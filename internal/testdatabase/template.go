@@ -26,6 +26,8 @@ const (
 type Server struct {
 	// Open opens a superuser's session in a database, Migrate one of the migrator's.
 	Open, Migrate restore.Open
+	// Migrated puts right, in the migrator's session, what a template's migrations have made.
+	Migrated func(ctx context.Context, session *pgx.Conn) error
 	// Source is the stack's database: access, schemas and extensions are taken from it, rows and tables are not.
 	Source string
 	// Declared is what the source depends on, in whatever form: with another one templates are made anew.
@@ -70,6 +72,9 @@ func (s Server) template(ctx context.Context, session *pgx.Conn, script *migrati
 	return name, s.make(ctx, session, name, empty, s.Migrate, func(made *pgx.Conn) error {
 		s.Report("applying %d migrations to a template", len(script.Migrations))
 		if err := migration.Run(ctx, made, script, func(int, int) {}); err != nil {
+			return err
+		}
+		if err := s.Migrated(ctx, made); err != nil {
 			return err
 		}
 		return run(ctx, made, "ANALYZE")

@@ -43,6 +43,7 @@ func newProvider(dial dialer) (p.Provider, error) {
 			infer.Resource(&MembershipOptions{dial}),
 			infer.Resource(&ObjectGrant{dial}),
 			infer.Resource(&OwnedGrant{dial}),
+			infer.Resource(&TablesGrant{dial}),
 			infer.Resource(&SetAside{dial}),
 			infer.Resource(&PutBack{dial}),
 		).

@@ -28,7 +28,7 @@ func TestSchema(t *testing.T) {
 
 	assert.Equal(t, []string{
 		"pgserver:index:Database", "pgserver:index:MembershipOptions", "pgserver:index:ObjectGrant", "pgserver:index:OwnedGrant", "pgserver:index:PutBack", "pgserver:index:ServerFile",
-		"pgserver:index:SessionDefault", "pgserver:index:SetAside", "pgserver:index:Superuser", "pgserver:index:SystemSetting",
+		"pgserver:index:SessionDefault", "pgserver:index:SetAside", "pgserver:index:Superuser", "pgserver:index:SystemSetting", "pgserver:index:TablesGrant",
 	}, slices.Sorted(maps.Keys(schema.Resources)))
 	described := func(of string, all properties) {
 		assert.NotEmpty(t, all, of)
