@@ -60,13 +60,7 @@ func (m moment) line(count, lines int) int { return 1 + m.number*(lines-1)/max(c
 
 func TestEndToEndUpKilled(t *testing.T) {
 	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
-		rounds := 20
-		if plugins == operation.Published {
-			rounds = 10
-			t.Run("more", func(t *testing.T) {
-				t.Skipf("NOT RUN: %d of the 20 moments, with the published plugins: they take minutes", 20-rounds)
-			})
-		}
+		const rounds = 20
 		projects, lines := map[string]*project{}, map[string]int{}
 		stacks := []string{"test", "dev"}
 		for _, stack := range stacks {
