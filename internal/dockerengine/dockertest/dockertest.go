@@ -3,6 +3,7 @@ package dockertest
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -81,6 +83,20 @@ func Remove(t testing.TB, engine *client.Client, name string) {
 			t.Errorf("the container %s is left behind: %v", name, err)
 		}
 	})
+}
+
+// AwaitPause waits until the program of Image, in a container, can be told to stop.
+func AwaitPause(t testing.TB, engine *client.Client, id string) {
+	t.Helper()
+	logs, err := engine.ContainerLogs(t.Context(), id, container.LogsOptions{ShowStdout: true, Follow: true})
+	require.NoError(t, err)
+	defer logs.Close()
+	for lines := bufio.NewScanner(logs); ; {
+		require.True(t, lines.Scan(), "the program ended before it waited: %v", lines.Err())
+		if strings.HasSuffix(lines.Text(), "waiting") {
+			return
+		}
+	}
 }
 
 func pause(t testing.TB) []byte {

@@ -248,6 +248,7 @@ func running(t *testing.T, server integration.Server, engine *client.Client, ext
 func TestContainerStopsGracefully(t *testing.T) {
 	engine, server := dockertest.Engine(t), serve(t)
 	_, created := running(t, server, engine, map[string]any{"stopSignal": "SIGINT"})
+	dockertest.AwaitPause(t, engine, created.ID)
 	exited, failed := engine.ContainerWait(t.Context(), created.ID, container.WaitConditionNotRunning)
 	require.NoError(t, server.Delete(p.DeleteRequest{Urn: urn(containerType), ID: created.ID, Properties: created.Properties}))
 	select {
