@@ -1,12 +1,15 @@
+//go:build linux
+
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,7 +45,12 @@ func TestEndToEndRestore(t *testing.T) {
 		p.step("from where the stack keeps its backups", func(t *testing.T) {
 			var newest backup.Backup
 			require.NoError(t, json.Unmarshal([]byte(p.must("backup", "--json").stdout), &newest))
+			ended := exec.Command("true")
+			require.NoError(t, ended.Run())
+			left := p.local(fmt.Sprintf("fetched-%d-1", ended.Process.Pid))
+			require.NoError(t, os.MkdirAll(left, 0o700))
 			assert.Contains(t, p.must("drill", "--identity", key).stdout, newest.ID+" is good")
+			assert.NoDirExists(t, left, "what a killed run had copied is removed by the next")
 			p.must("restore", "--from", newest.ID, "--identity", key, "--yes")
 			k.kept(t)
 		})
@@ -65,8 +73,35 @@ func TestEndToEndRestore(t *testing.T) {
 				assert.NotRegexp(t, p.config().Server.Name+"-(tools|drill)-", left.Names[0])
 			}
 			p.noTemporaryFiles()
+			copied, err := filepath.Glob(p.local("fetched-*"))
+			require.NoError(t, err)
+			assert.Empty(t, copied)
 		})
 	})
+}
+
+// noDumpOnDisk proves that programs that restore have the decrypted dump, and on
+// no disk: Docker lists what is on that of their container.
+func (p *project) noDumpOnDisk(t *testing.T) {
+	t.Helper()
+	found, err := dockerengine.Containers(t.Context(), p.docker, dockerengine.Labels{dockerengine.LabelStack: p.stack})
+	require.NoError(t, err)
+	looked := 0
+	for _, each := range found {
+		if !strings.HasPrefix(each.Names[0], "/"+p.config().Server.Name+"-tools-") {
+			continue
+		}
+		looked++
+		listed, code := execIn(t, p.docker, each.ID, "nobody", "find", "/wcrdb", "-name", "restore.dump")
+		require.Zero(t, code, listed)
+		require.NotEmpty(t, listed)
+		changes, err := p.docker.ContainerDiff(t.Context(), each.ID)
+		require.NoError(t, err)
+		for _, change := range changes {
+			assert.NotContains(t, change.Path, "restore.dump")
+		}
+	}
+	assert.Equal(t, 1, looked)
 }
 
 func provesDrill(t *testing.T, p *project, made backup.Backup, key string) {
@@ -160,11 +195,13 @@ func provesRestoreOfTables(t *testing.T, k *keeper, made backup.Backup, key stri
 func provesRestoreKilled(t *testing.T, k *keeper, made backup.Backup, key string) {
 	t.Helper()
 	superuser := k.superuser(t, "postgres")
-	killed := k.command(context.Background(), "restore", "--from", made.Dir, "--identity", key, "--yes")
+	killed := k.command(t.Context(), "restore", "--from", made.Dir, "--identity", key, "--yes")
 	require.NoError(t, killed.Start())
 	require.Eventually(t, func() bool {
 		return ask[bool](t, superuser, "SELECT EXISTS (SELECT FROM pg_database WHERE datname ~ '_restoring_')")
 	}, time.Minute, 5*time.Millisecond)
+	require.NoError(t, killed.Process.Signal(syscall.SIGSTOP))
+	k.noDumpOnDisk(t)
 	require.NoError(t, killed.Process.Kill())
 	require.Error(t, killed.Wait())
 	k.kept(t)
