@@ -3,12 +3,13 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -92,6 +93,7 @@ func TestEndToEndScheduledBackup(t *testing.T) {
 			p.must("up")
 			p.must("backup")
 		})
+		provesFaultsOfAgent(p)
 		p.step("a drill, by id", func(t *testing.T) { p.must("drill", "--from", made.ID) })
 		p.step("down leaves the backups", func(t *testing.T) {
 			p.must("down", "--yes")
@@ -147,22 +149,90 @@ func provesFaultsOfBackups(p *project) {
 		nothing(t)
 	})
 	p.step("killed", func(t *testing.T) {
-		session := p.superuser(t, p.config().Database.Name)
-		locked, err := session.Begin(t.Context()) // so that it is killed in the middle
-		require.NoError(t, err)
-		_, err = locked.Exec(t.Context(), "LOCK TABLE load IN ACCESS EXCLUSIVE MODE")
-		require.NoError(t, err)
-		running := p.command(context.WithoutCancel(t.Context()), "backup", "--out", dir)
-		require.NoError(t, running.Start())
-		require.Eventually(t, func() bool {
-			return ask[int](t, p.superuser(t, "postgres"), "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = $1", p.names().Backup) > 0
-		}, 30*time.Second, 50*time.Millisecond)
+		running, release := p.backupHeld(t, "backup", "--out", dir)
 		p.fails(25, []string{"another backup is under way"}, "backup", "--out", dir)
 		require.NoError(t, running.Process.Kill())
 		require.Error(t, running.Wait())
-		require.NoError(t, locked.Rollback(t.Context()))
+		release()
 		require.Eventually(t, func() bool { return len(p.tools(t)) == 0 }, 30*time.Second, 50*time.Millisecond, "its container goes with it")
 		p.must("backup", "--out", dir)
+	})
+	p.step("the clock moved back", func(t *testing.T) {
+		made, err := filepath.Glob(filepath.Join(dir, "2*"))
+		require.NoError(t, err)
+		require.Len(t, made, 1)
+		future := filepath.Join(dir, "20990101T000000Z-future")
+		require.NoError(t, os.CopyFS(future, os.DirFS(made[0])))
+		content, err := os.ReadFile(filepath.Join(future, backup.ManifestFile))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(future, backup.ManifestFile), finished.ReplaceAll(content, []byte(`"finishedAt": "2099-01-01T00:00:00Z"`)), 0o600))
+		p.fails(24, []string{"the clock moved back", "2099-01-01T00:00:00Z"}, "backup", "--out", dir)
+		require.NoError(t, os.RemoveAll(future))
+		p.must("backup", "--out", dir)
+	})
+}
+
+var finished = regexp.MustCompile(`"finishedAt": "[^"]*"`)
+
+// backupHeld begins a backup that waits in its middle, for a lock on a table, until it is released.
+func (p *project) backupHeld(t *testing.T, args ...string) (running *exec.Cmd, release func()) {
+	t.Helper()
+	locked, err := p.superuser(t, p.config().Database.Name).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = locked.Exec(t.Context(), "LOCK TABLE load IN ACCESS EXCLUSIVE MODE")
+	require.NoError(t, err)
+	running = p.command(t.Context(), args...)
+	require.NoError(t, running.Start())
+	looking := p.superuser(t, "postgres")
+	require.Eventually(t, func() bool {
+		return ask[int](t, looking, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = $1", p.names().Backup) > 0
+	}, 30*time.Second, 50*time.Millisecond)
+	return running, func() { require.NoError(t, locked.Rollback(t.Context())) }
+}
+
+// provesFaultsOfAgent: what goes wrong in the container has its status in wcrdb, too.
+func provesFaultsOfAgent(p *project) {
+	inside := func(t *testing.T, script string) string {
+		t.Helper()
+		said, code := execIn(t, p.docker, p.config().BackupContainer(), "root", "sh", "-euc", script)
+		require.Zero(t, code, said)
+		return said
+	}
+	ended := func(t *testing.T, running *exec.Cmd, status int) {
+		t.Helper()
+		require.Error(t, running.Wait())
+		assert.Equal(t, status, running.ProcessState.ExitCode())
+	}
+	p.step("two at once, and interrupted", func(t *testing.T) {
+		before := len(p.backups(t))
+		running, release := p.backupHeld(t, "backup")
+		p.fails(25, []string{"another backup is under way"}, "backup")
+		require.NoError(t, running.Process.Signal(os.Interrupt))
+		ended(t, running, 26)
+		release()
+		require.Eventually(t, func() bool { return len(p.backups(t)) == before+1 }, 60*time.Second, 500*time.Millisecond, "the container goes on")
+	})
+	p.step("the server ended the session", func(t *testing.T) {
+		running, release := p.backupHeld(t, "backup")
+		p.sudo(t, fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s'", p.names().Backup))
+		ended(t, running, 21)
+		release()
+	})
+	p.step("the container was killed", func(t *testing.T) {
+		running, release := p.backupHeld(t, "backup")
+		require.NoError(t, p.docker.ContainerKill(t.Context(), p.config().BackupContainer(), "KILL"))
+		ended(t, running, 1)
+		release()
+		p.must("up")
+		p.must("backup")
+		assert.NotContains(t, inside(t, "ls -A /backups"), ".part")
+	})
+	p.step("the clock moved back", func(t *testing.T) {
+		inside(t, `cd /backups; cp -a "$(ls -d 2* | tail -n 1)" 20990101T000000Z-future
+			sed -i 's/"finishedAt": "[^"]*"/"finishedAt": "2099-01-01T00:00:00Z"/' 20990101T000000Z-future/manifest.json`)
+		p.fails(24, []string{"the clock moved back", "2099-01-01T00:00:00Z"}, "backup")
+		inside(t, "rm -r /backups/20990101T000000Z-future")
+		p.must("backup")
 	})
 }
 
