@@ -205,6 +205,10 @@ func TestEndToEndRotationKilledAtItsEnd(t *testing.T) {
 				}, rotation("")...)
 			})
 		})
+		p.round("an up says that it is left", func(t *testing.T) {
+			require.True(t, hasPrevious(t))
+			assert.Contains(t, p.must("up").stdout, "the next one (wcrdb rotate -s prod) takes it out")
+		})
 		p.round("the next rotation takes it out", func(t *testing.T) {
 			p.must(rotation("")...)
 			assert.False(t, hasPrevious(t))
