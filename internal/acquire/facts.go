@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // recall reads what was remembered under name into fact, which stays as it is
@@ -39,16 +41,8 @@ func remember(name string, fact any) (err error) {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), name+".*")
-	if err != nil {
+	if err := wholefile.Write(path, content, 0o600); err != nil {
 		return fmt.Errorf("remember %s for later runs: %w", name, err)
-	}
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("remember %s for later runs: %w", name, errors.Join(err, os.Remove(file.Name())))
 	}
 	return nil
 }

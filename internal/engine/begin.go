@@ -10,6 +10,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // begin says whether a stack has a state in a local backend. Into one of the
@@ -46,22 +48,12 @@ func (s *Stack) begin(ctx context.Context, path string) (there bool, err error) 
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return false, err
 	}
-	return true, errors.Join(writeNew(layout, []byte(version)), writeNew(path, state))
-}
-
-// writeNew writes a file whole, unless it is there.
-func writeNew(path string, content []byte) error {
-	draft, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
+	// The layout first: a state without one is taken for one of an older engine.
+	if err := wholefile.WriteNew(layout, []byte(version)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return false, err
 	}
-	defer os.Remove(draft.Name())
-	_, err = draft.Write(content)
-	if err = errors.Join(err, draft.Close()); err != nil {
-		return err
+	if err := wholefile.WriteNew(path, state); err != nil && !errors.Is(err, fs.ErrExist) {
+		return false, err
 	}
-	if err := os.Link(draft.Name(), path); !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
+	return true, nil
 }

@@ -58,7 +58,7 @@ func TestBegin(t *testing.T) {
 			content, err := os.ReadFile(path)
 			require.NoError(t, err)
 			assert.Equal(t, c.state, string(content))
-			left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".new-*"))
+			left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*"))
 			require.NoError(t, err)
 			assert.Empty(t, left)
 		})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/password"
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // StateDir is the file backend inside the project's folder.
@@ -89,15 +90,5 @@ func (p *Project) MakePassphrase(stack string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	// Written aside and linked: a run that is killed leaves it whole or not at all.
-	draft, err := os.CreateTemp(filepath.Dir(path), "passphrase-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(draft.Name())
-	_, err = draft.WriteString(password.NewRootSecret() + "\n")
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return err
-	}
-	return os.Link(draft.Name(), path)
+	return wholefile.WriteNew(path, []byte(password.NewRootSecret()+"\n"))
 }

@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // Project is a checkout: the folder of Pulumi.yaml.
@@ -107,7 +108,7 @@ func (f stackFile) write(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, content)
+	return wholefile.Write(path, content, 0o600)
 }
 
 // encrypted says whether a configuration value is.
@@ -123,7 +124,7 @@ func (p *Project) WriteStackFile(stack string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	return WriteFile(p.StackFile(stack), content, info.Mode().Perm())
+	return wholefile.Write(p.StackFile(stack), content, info.Mode().Perm())
 }
 
 // writeWorkspace writes the folder that the engine works in: the project, and
@@ -160,22 +161,4 @@ func (p *Project) writeWorkspace(dir, stack string, withSecrets bool) error {
 		return err
 	}
 	return p.settings.Save(filepath.Join(dir, "Pulumi.yaml"))
-}
-
-// writeFile writes a file of the user's own, whole or not at all.
-func writeFile(path string, content []byte) error { return WriteFile(path, content, 0o600) }
-
-// WriteFile writes a file whole or not at all: whoever reads it meanwhile finds
-// what it was, or what it is to be.
-func WriteFile(path string, content []byte, mode os.FileMode) error {
-	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(draft.Name())
-	_, err = draft.Write(content)
-	if err = errors.Join(err, draft.Chmod(mode), draft.Close()); err != nil {
-		return err
-	}
-	return os.Rename(draft.Name(), path)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
 	"github.com/witchcityrope/database/config"
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // ErrNeverMade says that there is no state of a stack.
@@ -81,7 +82,7 @@ func (s *Stack) read(ctx context.Context, tools Tools, env map[string]string) er
 	keys, err := os.ReadFile(filepath.Join(s.Project.workspaceDir(s.Config.Name), file))
 	switch {
 	case err == nil:
-		err = writeFile(filepath.Join(s.dir, file), keys)
+		err = wholefile.Write(filepath.Join(s.dir, file), keys, 0o600)
 	case errors.Is(err, os.ErrNotExist):
 		err = nil // no run has made any
 	}

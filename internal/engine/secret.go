@@ -13,6 +13,7 @@ import (
 
 	"github.com/witchcityrope/database/config"
 	"github.com/witchcityrope/database/internal/password"
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // RootSecret is the secret that the stack's passwords are derived from.
@@ -135,7 +136,7 @@ func addSecret(path string, from stackFile, key string) error {
 	if err := errors.Join(encoder.Encode(&document), encoder.Close()); err != nil {
 		return err
 	}
-	return writeFile(path, out.Bytes())
+	return wholefile.Write(path, out.Bytes(), 0o600)
 }
 
 // setEntry sets an entry of a YAML mapping.

@@ -21,6 +21,7 @@ import (
 	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/password"
 	"github.com/witchcityrope/database/internal/privileges"
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // Reporter takes one line about what is being done.
@@ -396,7 +397,7 @@ func (o *Operation) readOutputs(ctx context.Context, stack *engine.Stack, report
 		return nil
 	}
 	report.CA = filepath.Join(o.Project.Dir, filepath.FromSlash(o.config.CAFile()))
-	return engine.WriteFile(report.CA, []byte(ca), 0o644) // clients read it at any time
+	return wholefile.Write(report.CA, []byte(ca), 0o644) // clients read it at any time
 }
 
 func (o *Operation) fingerprintFile() string {

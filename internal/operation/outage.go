@@ -12,6 +12,7 @@ import (
 
 	"github.com/witchcityrope/database/internal/consequence"
 	"github.com/witchcityrope/database/internal/engine"
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // superuserType is the resource that awaits that the server accepts a login.
@@ -76,7 +77,7 @@ func (o *Operation) rememberInterruption(class consequence.Class, took time.Dura
 	if err != nil {
 		return err
 	}
-	return engine.WriteFile(o.interruptionsFile(), content, 0o600)
+	return wholefile.Write(o.interruptionsFile(), content, 0o600)
 }
 
 // interruptions are the last ones by class, of those that were measured.

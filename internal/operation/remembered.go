@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/witchcityrope/database/internal/engine"
 	"github.com/witchcityrope/database/internal/health"
 	"github.com/witchcityrope/database/internal/migration"
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // rememberedFile is the file of this machine that has the last migration of the
@@ -30,7 +30,7 @@ func (o *Operation) rememberMigrations(script *migration.Script, file string) er
 	if err != nil {
 		return err
 	}
-	return engine.WriteFile(o.rememberedFile(), content, 0o600)
+	return wholefile.Write(o.rememberedFile(), content, 0o600)
 }
 
 // remembered is nil where migrate was never run on this machine.

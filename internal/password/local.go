@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // LocalRootSecret reads the secret of a stack with rootSecretFrom: local, and
@@ -20,17 +22,8 @@ func LocalRootSecret(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("root secret: %w", err)
 	}
-	// Written aside and linked: of two runs at once, both use the first one's.
-	draft, err := os.CreateTemp(filepath.Dir(path), "root-secret-*")
-	if err != nil {
-		return "", fmt.Errorf("root secret: %w", err)
-	}
-	defer os.Remove(draft.Name())
-	_, err = draft.WriteString(NewRootSecret() + "\n")
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return "", fmt.Errorf("root secret: %w", err)
-	}
-	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	// Of two runs at once, both use the first one's.
+	if err := wholefile.WriteNew(path, []byte(NewRootSecret()+"\n")); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("root secret: %w", err)
 	}
 	return ReadLocalRootSecret(path)

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/witchcityrope/database/internal/wholefile"
 )
 
 // Receipt is what one drill has proven, or has not.
@@ -75,18 +77,9 @@ func Keep(dir string, receipt Receipt) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	draft, err := os.CreateTemp(dir, ".draft-*")
-	if err != nil {
-		return "", fmt.Errorf("receipts: %w", err)
-	}
-	_, err = draft.Write(append(content, '\n'))
-	err = errors.Join(err, draft.Sync(), draft.Close())
 	path = filepath.Join(dir, receipt.At.UTC().Format("20060102T150405.000Z")+"-"+filepath.Base(receipt.Backup)+suffix)
-	if err == nil {
-		err = os.Rename(draft.Name(), path)
-	}
-	if err != nil {
-		return "", errors.Join(fmt.Errorf("receipts: %w", err), os.Remove(draft.Name()))
+	if err := wholefile.Write(path, append(content, '\n'), 0o600); err != nil {
+		return "", fmt.Errorf("receipts: %w", err)
 	}
 	return path, nil
 }
