@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	p "github.com/pulumi/pulumi-go-provider"
 
 	"github.com/witchcityrope/database/internal/postgres"
 )
@@ -77,6 +79,25 @@ var errNoObject = errors.New("no such object")
 
 // errNoGrantee says that there is nobody to grant to.
 var errNoGrantee = errors.New("no such role")
+
+// errGrantImported refuses the import of a grant of any kind.
+var errGrantImported = errors.New("grants are not imported: declare them, and creating them takes over what is there")
+
+// nobody says whether an error is that who was granted to is gone, or the database with all in it.
+func nobody(err error) bool { return errors.Is(err, errNoGrantee) || isCode(err, unknownDatabase) }
+
+// privilegeFaults are the privileges that there are none of on objects of a class.
+func privilegeFaults(class string, privileges []string) (failures []p.CheckFailure) {
+	known := objectClasses[class].privileges
+	for _, privilege := range privileges {
+		if !slices.Contains(known, privilege) {
+			failures = append(failures, p.CheckFailure{
+				Property: "privileges", Reason: fmt.Sprintf("%q is not a privilege on a %s; there are %s", privilege, class, strings.Join(known, ", ")),
+			})
+		}
+	}
+	return failures
+}
 
 // found reads what the role has of the object.
 func (args ObjectGrantArgs) found(ctx context.Context, tx pgx.Tx) (privilegesOn, error) {

@@ -91,11 +91,7 @@ func (*ObjectGrant) Check(ctx context.Context, request infer.CheckRequest) (infe
 	if args.Object == "" || args.Class == "largeObject" && !objectNumber.MatchString(args.Object) {
 		fault("object", "%q does not name a %s; give its name, or the number of a large object", args.Object, args.Class)
 	}
-	for _, privilege := range args.Privileges {
-		if !slices.Contains(class.privileges, privilege) {
-			fault("privileges", "%q is not a privilege on a %s; there are %s", privilege, args.Class, strings.Join(class.privileges, ", "))
-		}
-	}
+	failures = append(failures, privilegeFaults(args.Class, args.Privileges)...)
 	for column, privileges := range args.Columns {
 		for _, privilege := range privileges {
 			if args.Class != "table" || !slices.Contains(columnPrivileges, privilege) {
@@ -131,10 +127,10 @@ func (r *ObjectGrant) Read(ctx context.Context, request infer.ReadRequest[Object
 	response := infer.ReadResponse[ObjectGrantArgs, ObjectGrantState]{}
 	args := request.Inputs
 	if args.Object == "" {
-		return response, errors.New("grants are not imported: declare them, and creating them takes over what is there")
+		return response, errGrantImported
 	}
 	response = infer.ReadResponse[ObjectGrantArgs, ObjectGrantState]{ID: request.ID, Inputs: args, State: ObjectGrantState{args}}
-	err := r.in(ctx, args.Database, func(tx pgx.Tx) error {
+	err := r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		has, err := args.found(ctx, tx)
 		if err != nil && (!errors.Is(err, errNoObject) || !slices.Contains(containers, args.Class)) {
 			return err
@@ -148,7 +144,7 @@ func (r *ObjectGrant) Read(ctx context.Context, request infer.ReadRequest[Object
 	switch {
 	case errors.Is(err, errNoObject):
 		return response, nil
-	case errors.Is(err, errNoGrantee), isCode(err, unknownDatabase):
+	case nobody(err):
 		return infer.ReadResponse[ObjectGrantArgs, ObjectGrantState]{}, nil
 	}
 	return response, err
@@ -159,14 +155,14 @@ func (r *ObjectGrant) Delete(ctx context.Context, request infer.DeleteRequest[Ob
 	args := request.State.ObjectGrantArgs
 	args.Privileges, args.Columns, args.GrantOption, args.GrantableColumns = nil, nil, false, nil
 	err := r.apply(ctx, args)
-	if errors.Is(err, errNoGrantee) || isCode(err, unknownDatabase) {
+	if nobody(err) {
 		err = nil
 	}
 	return infer.DeleteResponse{}, err
 }
 
 func (r *ObjectGrant) apply(ctx context.Context, args ObjectGrantArgs) error {
-	return r.in(ctx, args.Database, func(tx pgx.Tx) error {
+	return r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		err := args.apply(ctx, tx)
 		if errors.Is(err, errNoObject) {
 			if len(args.Privileges)+len(args.Columns) > 0 {
@@ -197,18 +193,6 @@ func (args ObjectGrantArgs) apply(ctx context.Context, tx pgx.Tx) error {
 			args, strings.Join(left, "; "))
 	}
 	return nil
-}
-
-// in calls do in a transaction in a database other than the configured one.
-func (r *ObjectGrant) in(ctx context.Context, database string, do func(pgx.Tx) error) error {
-	config := infer.GetConfig[Config](ctx)
-	config.Database = database
-	return r.server.with(ctx, config, func(s *session) error {
-		if err := s.silence(ctx); err != nil {
-			return err
-		}
-		return s.inTransaction(ctx, do)
-	})
 }
 
 // difference are the statements that make what is there what is wanted: first those that grant.

@@ -2,7 +2,6 @@ package pgserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -113,9 +112,9 @@ func (r *OwnedGrant) Update(ctx context.Context, request infer.UpdateRequest[Own
 func (r *OwnedGrant) Read(ctx context.Context, request infer.ReadRequest[OwnedGrantArgs, OwnedGrantState]) (infer.ReadResponse[OwnedGrantArgs, OwnedGrantState], error) {
 	args := request.Inputs
 	if args.Owner == "" {
-		return infer.ReadResponse[OwnedGrantArgs, OwnedGrantState]{}, errors.New("grants are not imported: declare them, and creating them takes over what is there")
+		return infer.ReadResponse[OwnedGrantArgs, OwnedGrantState]{}, errGrantImported
 	}
-	err := r.in(ctx, args.Database, func(tx pgx.Tx) error {
+	err := r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		wrong, err := args.wrong(ctx, tx)
 		if err != nil {
 			return err
@@ -161,12 +160,8 @@ func cloned(lists map[string][]string) map[string][]string {
 	return clone
 }
 
-func (r *OwnedGrant) in(ctx context.Context, database string, do func(pgx.Tx) error) error {
-	return (&ObjectGrant{r.server}).in(ctx, database, do)
-}
-
 func (r *OwnedGrant) apply(ctx context.Context, before, args OwnedGrantArgs) error {
-	return r.in(ctx, args.Database, func(tx pgx.Tx) error {
+	return r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		there, err := existing(ctx, tx, []string{args.Owner})
 		if err != nil || len(there) == 0 {
 			return err // nobody owns anything

@@ -60,12 +60,7 @@ func (*TablesGrant) Check(ctx context.Context, request infer.CheckRequest) (infe
 	if err != nil || len(failures) > 0 {
 		return infer.CheckResponse[TablesGrantArgs]{Inputs: args, Failures: failures}, err
 	}
-	failures = identifierFaults(map[string]string{"database": args.Database, "role": args.Role, "schema": args.Schema})
-	for _, privilege := range args.Privileges {
-		if known := objectClasses["table"].privileges; !slices.Contains(known, privilege) {
-			failures = append(failures, p.CheckFailure{Property: "privileges", Reason: fmt.Sprintf("%q is not a privilege on a table; there are %s", privilege, strings.Join(known, ", "))})
-		}
-	}
+	failures = append(identifierFaults(map[string]string{"database": args.Database, "role": args.Role, "schema": args.Schema}), privilegeFaults("table", args.Privileges)...)
 	if args.GrantOption && args.Role == everybody {
 		failures = append(failures, p.CheckFailure{Property: "grantOption", Reason: "everybody cannot be given the right to grant; name a role"})
 	}
@@ -87,9 +82,9 @@ func (r *TablesGrant) Update(ctx context.Context, request infer.UpdateRequest[Ta
 func (r *TablesGrant) Read(ctx context.Context, request infer.ReadRequest[TablesGrantArgs, TablesGrantState]) (infer.ReadResponse[TablesGrantArgs, TablesGrantState], error) {
 	args := request.Inputs
 	if args.Schema == "" {
-		return infer.ReadResponse[TablesGrantArgs, TablesGrantState]{}, errors.New("grants are not imported: declare them, and creating them takes over what is there")
+		return infer.ReadResponse[TablesGrantArgs, TablesGrantState]{}, errGrantImported
 	}
-	err := (&ObjectGrant{r.server}).in(ctx, args.Database, func(tx pgx.Tx) error {
+	err := r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		tables, err := request.Inputs.each(ctx, tx)
 		for i := 0; i < len(tables) && err == nil; i++ {
 			var has privilegesOn
@@ -100,7 +95,7 @@ func (r *TablesGrant) Read(ctx context.Context, request infer.ReadRequest[Tables
 		}
 		return err
 	})
-	if errors.Is(err, errNoGrantee) || isCode(err, unknownDatabase) {
+	if nobody(err) {
 		return infer.ReadResponse[TablesGrantArgs, TablesGrantState]{}, nil
 	}
 	return infer.ReadResponse[TablesGrantArgs, TablesGrantState]{ID: request.ID, Inputs: args, State: TablesGrantState{args}}, err
@@ -111,14 +106,14 @@ func (r *TablesGrant) Delete(ctx context.Context, request infer.DeleteRequest[Ta
 	args := request.State.TablesGrantArgs
 	args.Privileges, args.GrantOption = nil, false
 	err := r.apply(ctx, args)
-	if errors.Is(err, errNoGrantee) || isCode(err, unknownDatabase) {
+	if nobody(err) {
 		err = nil
 	}
 	return infer.DeleteResponse{}, err
 }
 
 func (r *TablesGrant) apply(ctx context.Context, args TablesGrantArgs) error {
-	return (&ObjectGrant{r.server}).in(ctx, args.Database, func(tx pgx.Tx) error {
+	return r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		tables, err := args.each(ctx, tx)
 		if err != nil {
 			return err
