@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/witchcityrope/database/internal/postgres"
 )
@@ -38,12 +39,7 @@ func Survey(ctx context.Context, session *pgx.Conn, schemas []string) (Surroundi
 
 // Make makes them in the session's database, as a superuser.
 func (s Surroundings) Make(ctx context.Context, session *pgx.Conn) error {
-	for _, statement := range s.statements {
-		if _, err := session.Exec(ctx, statement); err != nil {
-			return fmt.Errorf("%s: %w", statement, err)
-		}
-	}
-	return nil
+	return runAll(ctx, session, s.statements)
 }
 
 // Admit gives those who may do something with the session's own database the
@@ -58,8 +54,18 @@ func Admit(ctx context.Context, from *pgx.Conn, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
+	return runAll(ctx, tx, statements)
+}
+
+// executor is a session, or a transaction in one.
+type executor interface {
+	Exec(ctx context.Context, sql string, arguments ...any) (pgconn.CommandTag, error)
+}
+
+// runAll runs statements one after another; an error says which failed.
+func runAll(ctx context.Context, in executor, statements []string) error {
 	for _, statement := range statements {
-		if _, err := tx.Exec(ctx, statement); err != nil {
+		if _, err := in.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
 		}
 	}
@@ -105,10 +111,8 @@ func Privileges(ctx context.Context, from, to *pgx.Conn) error {
 		if !there || now.text == acl.text {
 			continue
 		}
-		for _, statement := range append(now.revoke(object), acl.statements...) {
-			if _, err := to.Exec(ctx, statement); err != nil {
-				return fmt.Errorf("%s: %w", statement, err)
-			}
+		if err := runAll(ctx, to, append(now.revoke(object), acl.statements...)); err != nil {
+			return err
 		}
 	}
 	return nil
