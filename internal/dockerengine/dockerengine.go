@@ -133,12 +133,3 @@ func Networks(ctx context.Context, engine client.NetworkAPIClient, labels Labels
 	}
 	return found, nil
 }
-
-// Volumes lists the volumes that carry all the labels.
-func Volumes(ctx context.Context, engine client.VolumeAPIClient, labels Labels) ([]*volume.Volume, error) {
-	found, err := engine.VolumeList(ctx, volume.ListOptions{Filters: labels.filter()})
-	if err != nil {
-		return nil, fmt.Errorf("listing volumes: %w", err)
-	}
-	return found.Volumes, nil
-}
