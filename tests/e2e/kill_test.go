@@ -18,15 +18,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/gofrs/flock"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/witchcityrope/database/config"
-	"github.com/witchcityrope/database/internal/dockerengine/dockertest"
 	"github.com/witchcityrope/database/internal/operation"
 )
 
@@ -144,91 +141,6 @@ func TestEndToEndUpKilledWhileChanging(t *testing.T) {
 	})
 }
 
-// TestEndToEndRotationKilled kills rotations, of all passwords, of the root
-// secret and of single logins; the next up finishes each.
-func TestEndToEndRotationKilled(t *testing.T) {
-	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
-		kinds := []string{"", operation.RootSecret, "", "app", config.Superuser, "migrator"} // a new root secret wants all rotated before the next
-		rounds := 2 * len(kinds)
-		if plugins == operation.Published {
-			rounds = len(kinds)
-			t.Run("more", func(t *testing.T) {
-				t.Skipf("NOT RUN: %d of the %d moments, with the published plugins: they take minutes", len(kinds), 2*len(kinds))
-			})
-		}
-		p := newProject(t, "dev", plugins).initialize()
-		p.up()
-		lines := map[string]int{}
-		for _, login := range []string{"", "app", config.Superuser, "migrator"} {
-			lines[login] = progress(p.must(rotation(login)...).stdout)
-		}
-		lines[operation.RootSecret] = lines[""]
-		for _, m := range moments(rounds, "dev") {
-			login := kinds[m.number%len(kinds)]
-			line := m.line(rounds, lines[login])
-			p.round(fmt.Sprintf("rotate %s: %s at line %d of %d", login, m.victim, line, lines[login]), func(t *testing.T) {
-				p.rotationKilled(t, login, func() { p.killed(t, line, m.victim, rotation(login)...) })
-			})
-		}
-		for _, victim := range []string{everything, alone} {
-			p.round("rotate: "+victim+" when the stack file has the new number", func(t *testing.T) {
-				before := p.stackFile(t)
-				p.rotationKilled(t, "", func() {
-					said := p.killedWhen(t, "new number", func(int) error {
-						if p.stackFile(t) == before {
-							return errors.New("the stack file is as it was")
-						}
-						return nil
-					}, victim, rotation("")...)
-					assert.Zero(t, progress(said), "the engine has not begun")
-				})
-			})
-		}
-	})
-}
-
-// TestEndToEndRotationKilledAtItsEnd kills the rotation after which no password
-// comes from the previous root secret, before and after that is taken out.
-func TestEndToEndRotationKilledAtItsEnd(t *testing.T) {
-	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
-		p := newProject(t, "prod", plugins).initialize()
-		p.up()
-		hasPrevious := func(t *testing.T) bool { return strings.Contains(p.stackFile(t), config.PreviousRootSecretKey) }
-		p.round("a new root secret", func(t *testing.T) {
-			p.must(rotation(operation.RootSecret)...)
-			require.True(t, hasPrevious(t))
-		})
-		p.round("before the previous one is taken out", func(t *testing.T) {
-			p.rotationKilled(t, "", func() {
-				p.killedAt(t, everything, func(line, _ string) bool {
-					return strings.Contains(line, "no password comes from the previous root secret any more")
-				}, rotation("")...)
-			})
-		})
-		p.round("an up says that it is left", func(t *testing.T) {
-			require.True(t, hasPrevious(t))
-			assert.Contains(t, p.must("up").stdout, "the next one (wcrdb rotate -s prod) takes it out")
-		})
-		p.round("the next rotation takes it out", func(t *testing.T) {
-			p.must(rotation("")...)
-			assert.False(t, hasPrevious(t))
-		})
-		p.round("after the previous one is taken out", func(t *testing.T) {
-			p.must(rotation(operation.RootSecret)...)
-			require.True(t, hasPrevious(t))
-			p.rotationKilled(t, "", func() {
-				p.killedWhen(t, "no previous root secret", func(int) error {
-					if hasPrevious(t) {
-						return errors.New("it is still there")
-					}
-					return nil
-				}, everything, rotation("")...)
-			})
-			assert.False(t, hasPrevious(t))
-		})
-	})
-}
-
 // TestEndToEndTwoUps: runs that are started together take turns. Each waits
 // while the stack is taken, and the second finds nothing left to do.
 func TestEndToEndTwoUps(t *testing.T) {
@@ -267,34 +179,6 @@ func TestEndToEndTwoUps(t *testing.T) {
 		assert.Positive(t, slices.Max(steps), "steps of the first run")
 		p.converges(t)
 	})
-}
-
-// rotation is the command that rotates a login, or all.
-func rotation(login string) []string { return strings.Fields("rotate --yes " + login) }
-
-// rotationKilled demands that a rotation that is killed leaves the clients that
-// may go on with a login that works, and that the next up finishes it.
-func (p *project) rotationKilled(t *testing.T, login string, kill func()) {
-	t.Helper()
-	before := p.connections()
-	kill()
-	goOn := func() {
-		for _, client := range []string{"app", "migrator"} {
-			p.canLogIn(t, before[client]) // whatever was done: the one before works
-		}
-	}
-	goOn()
-	p.converges(t)
-	goOn()
-	after := p.connections()
-	for client := range before {
-		rotated := login == "" || login == operation.RootSecret || login == client
-		assert.Equal(t, rotated, before[client].Password != after[client].Password, client)
-		p.canLogIn(t, after[client])
-	}
-	superuser := p.config().Target.Username
-	assert.Equal(t, p.derivation().Verifier(superuser, p.config().Access.GenerationOf(config.Superuser)),
-		ask[string](t, p.superuser(t, "postgres"), "SELECT rolpassword FROM pg_authid WHERE rolname = $1", superuser), "the superuser's password")
 }
 
 // round runs a step of the test that begins where the one before has ended.
@@ -442,115 +326,9 @@ func childrenOf(parent int) ([]int, error) {
 	return children, nil
 }
 
-func TestEndToEndServerKilled(t *testing.T) {
-	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
-		for _, stack := range []string{"dev", "prod"} {
-			t.Run(stack, func(t *testing.T) {
-				p := newProject(t, stack, plugins).initialize()
-				p.up()
-				p.makeTable(t)
-				p.step("its process is killed, and Docker starts it again", func(t *testing.T) {
-					killed := p.container().State.Pid
-					acknowledged := p.underLoad(t, "process", func() { killOnHost(t, p, killed) })
-					await(t, 30*time.Second, "container that runs again", func() error {
-						if state := p.container().State; !state.Running || state.Pid == killed {
-							return fmt.Errorf("it is %s", state.Status)
-						}
-						return nil
-					})
-					p.keeps(t, "process", acknowledged)
-				})
-				p.step("the container is killed, and up starts it again", func(t *testing.T) {
-					acknowledged := p.underLoad(t, "container", func() {
-						require.NoError(t, p.docker.ContainerKill(t.Context(), p.config().Server.Name, "KILL"))
-					})
-					assert.False(t, p.container().State.Running, "Docker leaves what somebody killed")
-					p.must("up")
-					p.keeps(t, "container", acknowledged)
-				})
-			})
-		}
-	})
-}
-
 const (
 	// underWay is how many rows of each writer are acknowledged before the kill.
 	underWay = 200
 	// mostRows bounds the load.
 	mostRows = 100_000
 )
-
-// underLoad kills the server while two sessions of the application insert
-// numbers, and returns the last number of each that was acknowledged.
-func (p *project) underLoad(t *testing.T, name string, kill func()) (acknowledged [writers]int) {
-	t.Helper()
-	app := p.connections()["app"]
-	var group errgroup.Group
-	busy := make(chan struct{}, writers)
-	for i := range writers {
-		session, err := p.open(app.URI)
-		require.NoError(t, err)
-		group.Go(func() error {
-			for number := 1; number <= mostRows; number++ {
-				if _, err := session.Exec(context.Background(), "INSERT INTO load VALUES ($1, $2)", name+strconv.Itoa(i), number); err != nil {
-					return nil // the server is gone; so is the session
-				}
-				if acknowledged[i] = number; number == underWay {
-					busy <- struct{}{}
-				}
-			}
-			return fmt.Errorf("the server outlived %d rows", mostRows)
-		})
-	}
-	for range writers {
-		select {
-		case <-busy:
-		case <-time.After(time.Minute):
-			t.Fatalf("%d rows are not acknowledged within a minute", underWay)
-		}
-	}
-	kill()
-	require.NoError(t, group.Wait())
-	t.Logf("%s: rows acknowledged before the kill: %v", p.stack, acknowledged)
-	return acknowledged
-}
-
-// keeps demands that every acknowledged row is there, and that the stack is as declared.
-func (p *project) keeps(t *testing.T, name string, acknowledged [writers]int) {
-	t.Helper()
-	app := p.connections()["app"]
-	var session *pgx.Conn
-	await(t, 30*time.Second, "login after the kill", func() (err error) {
-		session, err = p.open(app.URI)
-		return err
-	})
-	defer session.Close(context.Background())
-	for i, last := range acknowledged {
-		writer := name + strconv.Itoa(i)
-		assert.Equal(t, last, ask[int](t, session, "SELECT count(*) FROM load WHERE writer = $1 AND number <= $2", writer, last), "acknowledged rows of %s", writer)
-		assert.LessOrEqual(t, ask[int](t, session, "SELECT count(*) FROM load WHERE writer = $1", writer), last+1, "rows of %s", writer)
-	}
-	p.must("up")
-	p.unchanged()
-}
-
-// killOnHost kills a process of the Docker host. A server is the first process
-// of its container, which nobody inside can kill.
-func killOnHost(t *testing.T, p *project, pid int) {
-	t.Helper()
-	name := prefix + dockertest.Name(t)
-	settings := &container.Config{Image: p.container().Config.Image, Entrypoint: []string{"sh", "-c", fmt.Sprint("kill -KILL ", pid)}}
-	_, err := p.docker.ContainerCreate(t.Context(), settings, &container.HostConfig{PidMode: "host", NetworkMode: "none"}, nil, nil, name)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		assert.NoError(t, p.docker.ContainerRemove(context.Background(), name, container.RemoveOptions{Force: true, RemoveVolumes: true}))
-	})
-	require.NoError(t, p.docker.ContainerStart(t.Context(), name, container.StartOptions{}))
-	ended, failed := p.docker.ContainerWait(t.Context(), name, container.WaitConditionNotRunning)
-	select {
-	case status := <-ended:
-		require.Zero(t, status.StatusCode, containerLog(t, p.docker, name))
-	case err := <-failed:
-		require.NoError(t, err)
-	}
-}
