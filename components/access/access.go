@@ -323,37 +323,22 @@ func (s *stages) grant(name string, plan Plan, grant Grant) (row string, resourc
 	object := cmp.Or(grant.Schema, grant.Database)
 	row = grant.ObjectType + " " + object
 	name = strings.Join([]string{name, "grant", grant.ObjectType, grant.Role, object}, "-")
-	if grant.unread() {
+	if grant.single() {
 		// From the declared database: whoever is in template1 is in the way of CREATE DATABASE.
 		resource, err = pgserver.NewObjectGrant(s.ctx, name, &pgserver.ObjectGrantArgs{
 			Database: pulumi.String(plan.Database), Role: pulumi.String(grant.Role), Class: pulumi.String(grant.ObjectType),
-			Object: pulumi.String(object), Privileges: pulumi.ToStringArray(grant.Privileges),
-		}, s.options(row, s.args.PgServer)...)
-		return row, resource, err
-	}
-	if len(grant.Except) > 0 {
-		resource, err = pgserver.NewTablesGrant(s.ctx, name, &pgserver.TablesGrantArgs{
-			Database: pulumi.String(plan.Database), Role: pulumi.String(grant.Role), Schema: pulumi.String(grant.Schema), Except: pulumi.ToStringArray(grant.Except),
-			Privileges: pulumi.ToStringArray(grant.Privileges), GrantOption: pulumi.Bool(grant.GrantOption),
+			Object: pulumi.String(object), Privileges: pulumi.ToStringArray(grant.Privileges), GrantOption: pulumi.Bool(grant.GrantOption),
 		}, s.options(row, s.args.PgServer, s.of(grant.Role))...)
 		return row, resource, err
 	}
-	args := &postgresql.GrantArgs{
-		Database: pulumi.String(grant.Database), Role: pulumi.String(grant.Role),
-		ObjectType: pulumi.String(grant.ObjectType), Privileges: pulumi.ToStringArray(grant.Privileges),
-	}
-	if grant.Schema != "" {
-		args.Schema = pulumi.String(grant.Schema)
-	}
-	if grant.GrantOption {
-		args.WithGrantOption = pulumi.Bool(true)
-	}
-	resource, err = postgresql.NewGrant(s.ctx, name, args, s.options(row, s.args.PostgreSQL, s.of(grant.Role))...)
+	resource, err = pgserver.NewSchemaGrant(s.ctx, name, &pgserver.SchemaGrantArgs{
+		Database: pulumi.String(plan.Database), Role: pulumi.String(grant.Role), Class: pulumi.String(grant.ObjectType), Schema: pulumi.String(grant.Schema),
+		Except: pulumi.ToStringArray(grant.Except), Privileges: pulumi.ToStringArray(grant.Privileges), GrantOption: pulumi.Bool(grant.GrantOption),
+	}, s.options(row, s.args.PgServer, s.of(grant.Role))...)
 	return row, resource, err
 }
 
-// unread says whether the grant is one that postgresql:Grant does not read: what
-// everybody may do with a schema or a database.
-func (g Grant) unread() bool {
-	return g.Role == public && (g.ObjectType == config.OnSchema || g.ObjectType == config.OnDatabase)
+// single says whether the grant is on one object: a schema or a database.
+func (g Grant) single() bool {
+	return g.ObjectType == config.OnSchema || g.ObjectType == config.OnDatabase
 }

@@ -109,33 +109,35 @@ func NewOwnedGrant(ctx *pulumi.Context, name string, args *OwnedGrantArgs, opts 
 	return &resource, ctx.RegisterResource("pgserver:index:OwnedGrant", name, args, &resource, opts...)
 }
 
-// TablesGrant is what a role may do with all tables of a schema but for those named.
-type TablesGrant struct{ pulumi.CustomResourceState }
+// SchemaGrant is what a role may do with all objects of a class in a schema, but for those named.
+type SchemaGrant struct{ pulumi.CustomResourceState }
 
-type tablesGrantArgs struct {
+type schemaGrantArgs struct {
 	Database    string   `pulumi:"database"`
 	Role        string   `pulumi:"role"`
+	Class       string   `pulumi:"class"`
 	Schema      string   `pulumi:"schema"`
 	Except      []string `pulumi:"except"`
 	Privileges  []string `pulumi:"privileges"`
 	GrantOption bool     `pulumi:"grantOption"`
 }
 
-// TablesGrantArgs are the inputs of TablesGrant.
-type TablesGrantArgs struct {
+// SchemaGrantArgs are the inputs of SchemaGrant.
+type SchemaGrantArgs struct {
 	Database    pulumi.StringInput
 	Role        pulumi.StringInput
+	Class       pulumi.StringInput // table, sequence or function
 	Schema      pulumi.StringInput
-	Except      pulumi.StringArrayInput // tables about which grants of their own decide
+	Except      pulumi.StringArrayInput // objects about which grants of their own decide
 	Privileges  pulumi.StringArrayInput
 	GrantOption pulumi.BoolInput
 }
 
-// ElementType makes TablesGrantArgs an input.
-func (TablesGrantArgs) ElementType() reflect.Type { return reflect.TypeFor[tablesGrantArgs]() }
+// ElementType makes SchemaGrantArgs an input.
+func (SchemaGrantArgs) ElementType() reflect.Type { return reflect.TypeFor[schemaGrantArgs]() }
 
-// NewTablesGrant registers a TablesGrant.
-func NewTablesGrant(ctx *pulumi.Context, name string, args *TablesGrantArgs, opts ...pulumi.ResourceOption) (*TablesGrant, error) {
-	var resource TablesGrant
-	return &resource, ctx.RegisterResource("pgserver:index:TablesGrant", name, args, &resource, opts...)
+// NewSchemaGrant registers a SchemaGrant.
+func NewSchemaGrant(ctx *pulumi.Context, name string, args *SchemaGrantArgs, opts ...pulumi.ResourceOption) (*SchemaGrant, error) {
+	var resource SchemaGrant
+	return &resource, ctx.RegisterResource("pgserver:index:SchemaGrant", name, args, &resource, opts...)
 }

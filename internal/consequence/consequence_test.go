@@ -95,7 +95,7 @@ func TestChangesHaveConsequences(t *testing.T) {
 		"superuser":         {made("update", superuserType, inputs{}, inputs{}, "verifier"), NewSessions, "the superuser's password changes", false},
 		"another database":  {because(made("replace", databaseType, inputs{"name": "a"}, inputs{"name": "b"}, "name"), "name"), DataLoss, "the application finds database b, new and empty; a stays in the server, and nobody is connected to it", true},
 		"leaf":              {because(made("replace", leafType, inputs{"caCertPem": "a"}, inputs{"caCertPem": "b"}), "caCertPem"), Online, "", false},
-		"grant":             {because(made("replace", "postgresql:index/grant:Grant", inputs{}, inputs{}), "role"), Online, "", false},
+		"grant":             {because(made("replace", "pgserver:index:ObjectGrant", inputs{}, inputs{}), "role"), Online, "", false},
 		"of unknown type":   {made("replace", "other:index:Thing", inputs{}, inputs{}), Replaced, "nothing is known of what depends on it", true},
 		"ignored":           {made(engine.Ignored, "docker:index/network:Network", inputs{"a": "1"}, inputs{"a": "2"}, "a"), Online, "the plugin takes note of a 1 → 2 and does nothing", false},
 		"drift":             {made("drifted", containerType, nil, nil, "memory"), Online, "changed by hand: drifted memory", false},

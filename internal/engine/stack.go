@@ -239,13 +239,18 @@ func (s *Stack) attempt(watch Watch, operation func(chan<- events.EngineEvent) e
 	return summary, err
 }
 
+// parallel is how many resources may change at once: as many as Pulumi's default of
+// four for each CPU is on a workstation, so that settings that change together share a
+// reload also where there are few CPUs.
+const parallel = 64
+
 // Up makes reality what the program declares.
 func (s *Stack) Up(ctx context.Context, options Options, watch Watch) (Result, error) {
 	// The Automation API asks for outputs and history afterwards; nobody reads them here.
 	s.cli.known["stack output"], s.cli.known["stack history"] = "{}", "[]"
 	defer delete(s.cli.known, "stack output")
 	return s.run(ctx, watch, func(channel chan<- events.EngineEvent) error {
-		opts := []optup.Option{optup.EventStreams(channel), optup.SuppressOutputs(), optup.SuppressProgress(), optup.ProgressStreams(writers(options.Out)...)}
+		opts := []optup.Option{optup.EventStreams(channel), optup.SuppressOutputs(), optup.SuppressProgress(), optup.Parallel(parallel), optup.ProgressStreams(writers(options.Out)...)}
 		if options.Refresh {
 			opts = append(opts, optup.Refresh())
 		}

@@ -10,12 +10,17 @@ import (
 )
 
 const (
-	grantType       = "postgresql:index/grant:Grant"
 	objectGrantType = "pgserver:index:ObjectGrant"
 	ownedGrantType  = "pgserver:index:OwnedGrant"
-	tablesGrantType = "pgserver:index:TablesGrant"
+	schemaGrantType = "pgserver:index:SchemaGrant"
 	membershipType  = "pgserver:index:MembershipOptions"
+
+	// What grants were made with by earlier versions.
+	grantType       = "postgresql:index/grant:Grant"
+	tablesGrantType = "pgserver:index:TablesGrant"
 )
+
+var grantTypes = []string{objectGrantType, schemaGrantType, grantType, tablesGrantType}
 
 // granted is whom privileges in a schema are given to, and on which class of objects.
 type granted struct{ role, schema, class string }
@@ -25,12 +30,8 @@ type granted struct{ role, schema, class string }
 func grantedBy(resourceType string, inputs map[string]any) (about granted, is bool) {
 	text := func(key string) string { value, _ := inputs[key].(string); return value }
 	switch resourceType {
-	case grantType:
-		about = granted{text("role"), text("schema"), text("objectType")}
-	case objectGrantType:
+	case objectGrantType, schemaGrantType:
 		about = granted{text("role"), text("schema"), text("class")}
-	case tablesGrantType:
-		about = granted{text("role"), text("schema"), "table"}
 	}
 	return about, about.schema != "" && slices.Contains([]string{"table", "sequence", "function", "type"}, about.class)
 }
@@ -78,16 +79,15 @@ func (o *Operation) takenOver(ctx context.Context, stack *engine.Stack, changes 
 
 // replacedGrants are the ends of grants in whose place others come.
 func replacedGrants(changes []engine.Change) []engine.Change {
-	whole := slices.Concat(about(changes, "create", grantType), about(changes, "create", tablesGrantType), about(changes, "update", tablesGrantType))
-	types := []string{grantType, objectGrantType, tablesGrantType}
+	whole := slices.Concat(about(changes, "create", schemaGrantType), about(changes, "update", schemaGrantType))
 	var ended []engine.Change
 	for _, change := range changes {
 		one, inSchema := grantedBy(change.Type, change.Before)
 		switch {
 		case change.Operation != "delete":
 		case change.Type == objectGrantType && inSchema && slices.Contains(whole, one),
-			slices.Contains(types, change.Type) && slices.ContainsFunc(changes, func(made engine.Change) bool {
-				return made.Operation == "create" && slices.Contains(types, made.Type) && made.Type != change.Type && made.Name == change.Name
+			slices.Contains(grantTypes, change.Type) && slices.ContainsFunc(changes, func(made engine.Change) bool {
+				return made.Operation == "create" && slices.Contains(grantTypes, made.Type) && made.Type != change.Type && made.Name == change.Name
 			}):
 			ended = append(ended, change)
 		}
@@ -100,7 +100,7 @@ func replacedGrants(changes []engine.Change) []engine.Change {
 func (o *Operation) incomplete(ctx context.Context, stack *engine.Stack, changes []engine.Change) (bool, error) {
 	takes := func(change engine.Change) bool {
 		return change.Operation == "update" && change.Type == roleType ||
-			change.Operation == "delete" && slices.Contains([]string{grantType, objectGrantType, tablesGrantType}, change.Type)
+			change.Operation == "delete" && slices.Contains(grantTypes, change.Type)
 	}
 	if !slices.ContainsFunc(changes, takes) {
 		return false, nil
@@ -144,11 +144,11 @@ func usualAgain(changes []engine.Change, name string, options map[string]any) bo
 // run had made before: one on all objects of a schema what those on single ones
 // give, either what one on all that an owner has gives.
 func (o *Operation) wiped(resources []apitype.ResourceV3, changes []engine.Change) bool {
-	whole, single := slices.Concat(about(changes, "delete", grantType), about(changes, "delete", tablesGrantType)), about(changes, "delete", objectGrantType)
+	whole, single := about(changes, "delete", schemaGrantType), about(changes, "delete", objectGrantType)
 	for _, resource := range resources {
 		ended, left := whole, []granted{}
 		switch string(resource.Type) {
-		case objectGrantType:
+		case objectGrantType, schemaGrantType:
 			if one, is := grantedBy(objectGrantType, resource.Inputs); is {
 				left = append(left, one)
 			}

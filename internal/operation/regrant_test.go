@@ -23,8 +23,8 @@ func TestReplacedGrants(t *testing.T) {
 	ofSchema := change("delete", grantType, "grant-schema-public-public", schema)
 	ofUsers := change("delete", objectGrantType, "grant-table-app-public.Users", users)
 	ofTables := change("delete", grantType, "grant-table-app-public", tables)
-	tablesBut := map[string]any{"role": "app", "schema": "public", "except": []any{"Events"}}
-	butUsers := change("delete", tablesGrantType, ofTables.Name, tablesBut)
+	tablesBut := map[string]any{"role": "app", "schema": "public", "class": "table", "except": []any{"Events"}}
+	butUsers := change("delete", schemaGrantType, ofTables.Name, tablesBut)
 	made := func(name string) engine.Change {
 		return change("create", objectGrantType, name, map[string]any{"role": "public", "class": "schema", "object": "public"})
 	}
@@ -32,12 +32,12 @@ func TestReplacedGrants(t *testing.T) {
 		{[]engine.Change{ofSchema, made(ofSchema.Name)}, []engine.Change{ofSchema}},
 		{[]engine.Change{ofSchema, made("grant-schema-public-auth")}, nil},
 		{[]engine.Change{ofSchema}, nil},
-		{[]engine.Change{ofUsers, change("create", grantType, "grant-table-app-public", tables)}, []engine.Change{ofUsers}},
-		{[]engine.Change{ofUsers, change("update", grantType, "grant-table-app-public", tables)}, nil},
-		{[]engine.Change{ofUsers, change("create", grantType, "grant-schema-public-public", schema)}, nil},
-		{[]engine.Change{ofTables, change("create", tablesGrantType, ofTables.Name, tablesBut)}, []engine.Change{ofTables}},
-		{[]engine.Change{butUsers, ofUsers, change("create", grantType, butUsers.Name, tables)}, []engine.Change{butUsers, ofUsers}},
-		{[]engine.Change{ofUsers, change("update", tablesGrantType, butUsers.Name, tablesBut)}, []engine.Change{ofUsers}},
+		{[]engine.Change{ofUsers, change("create", schemaGrantType, ofTables.Name, tablesBut)}, []engine.Change{ofUsers}},
+		{[]engine.Change{ofUsers, made("grant-schema-public-public")}, nil},
+		{[]engine.Change{ofTables, change("create", schemaGrantType, ofTables.Name, tablesBut)}, []engine.Change{ofTables}},
+		{[]engine.Change{change("delete", tablesGrantType, ofTables.Name, tables), change("create", schemaGrantType, ofTables.Name, tablesBut)},
+			[]engine.Change{change("delete", tablesGrantType, ofTables.Name, tables)}},
+		{[]engine.Change{ofUsers, change("update", schemaGrantType, butUsers.Name, tablesBut)}, []engine.Change{ofUsers}},
 		{[]engine.Change{butUsers}, nil},
 	} {
 		assert.Equal(t, row.replaced, replacedGrants(row.changes))

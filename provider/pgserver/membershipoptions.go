@@ -21,7 +21,7 @@ var (
 )
 
 // MembershipOptions are how one role is a member of another.
-type MembershipOptions struct{ server dialer }
+type MembershipOptions struct{ sessions *pool }
 
 // MembershipOptionsArgs are the inputs of MembershipOptions.
 type MembershipOptionsArgs struct {
@@ -79,18 +79,16 @@ func (r *MembershipOptions) Read(ctx context.Context, request infer.ReadRequest[
 	if err != nil {
 		return response, err
 	}
-	err = r.server.with(ctx, infer.GetConfig[Config](ctx), func(s *session) error {
-		return s.inTransaction(ctx, func(tx pgx.Tx) error {
-			found, err := grantsOfMembership(ctx, tx, role, member)
-			if err != nil || len(found) == 0 {
-				return err
-			}
-			args := request.Inputs
-			args.Role, args.Member = role, member
-			args.Admin, args.Inherit, args.Set = together(found)
-			response.ID, response.Inputs, response.State = request.ID, args, MembershipOptionsState{args}
-			return nil
-		})
+	err = r.sessions.inTransaction(ctx, func(tx pgx.Tx) error {
+		found, err := grantsOfMembership(ctx, tx, role, member)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		args := request.Inputs
+		args.Role, args.Member = role, member
+		args.Admin, args.Inherit, args.Set = together(found)
+		response.ID, response.Inputs, response.State = request.ID, args, MembershipOptionsState{args}
+		return nil
 	})
 	return response, err
 }
@@ -98,27 +96,23 @@ func (r *MembershipOptions) Read(ctx context.Context, request infer.ReadRequest[
 // Delete gives a membership that is still there the usual options.
 func (r *MembershipOptions) Delete(ctx context.Context, request infer.DeleteRequest[MembershipOptionsState]) (infer.DeleteResponse, error) {
 	args := request.State.MembershipOptionsArgs
-	err := r.server.silently(ctx, func(s *session) error {
-		return s.inTransaction(ctx, func(tx pgx.Tx) error {
-			found, err := grantsOfMembership(ctx, tx, args.Role, args.Member)
-			if err != nil || len(found) == 0 {
-				return err
-			}
-			args.Admin, args.Set = false, true
-			err = tx.QueryRow(ctx, "SELECT rolinherit FROM pg_roles WHERE rolname = $1", args.Member).Scan(&args.Inherit)
-			if err != nil {
-				return fmt.Errorf("%s: %w", args, err)
-			}
-			return args.give(ctx, tx)
-		})
+	err := r.sessions.inTransaction(ctx, func(tx pgx.Tx) error {
+		found, err := grantsOfMembership(ctx, tx, args.Role, args.Member)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		args.Admin, args.Set = false, true
+		err = tx.QueryRow(ctx, "SELECT rolinherit FROM pg_roles WHERE rolname = $1", args.Member).Scan(&args.Inherit)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args, err)
+		}
+		return args.give(ctx, tx)
 	})
 	return infer.DeleteResponse{}, err
 }
 
 func (r *MembershipOptions) apply(ctx context.Context, args MembershipOptionsArgs) error {
-	return r.server.silently(ctx, func(s *session) error {
-		return s.inTransaction(ctx, func(tx pgx.Tx) error { return args.give(ctx, tx) })
-	})
+	return r.sessions.inTransaction(ctx, func(tx pgx.Tx) error { return args.give(ctx, tx) })
 }
 
 // give makes the membership have exactly these options, whoever else has granted it too.

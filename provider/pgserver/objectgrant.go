@@ -28,7 +28,7 @@ var (
 const everybody = "public"
 
 // ObjectGrant is what a role may do with one object.
-type ObjectGrant struct{ server dialer }
+type ObjectGrant struct{ sessions *pool }
 
 // ObjectGrantArgs are the inputs of ObjectGrant.
 type ObjectGrantArgs struct {
@@ -130,7 +130,7 @@ func (r *ObjectGrant) Read(ctx context.Context, request infer.ReadRequest[Object
 		return response, errGrantImported
 	}
 	response = infer.ReadResponse[ObjectGrantArgs, ObjectGrantState]{ID: request.ID, Inputs: args, State: ObjectGrantState{args}}
-	err := r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
+	err := r.sessions.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		has, err := args.found(ctx, tx)
 		if err != nil && (!errors.Is(err, errNoObject) || !slices.Contains(containers, args.Class)) {
 			return err
@@ -162,7 +162,7 @@ func (r *ObjectGrant) Delete(ctx context.Context, request infer.DeleteRequest[Ob
 }
 
 func (r *ObjectGrant) apply(ctx context.Context, args ObjectGrantArgs) error {
-	return r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
+	return r.sessions.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		err := args.apply(ctx, tx)
 		if errors.Is(err, errNoObject) {
 			if len(args.Privileges)+len(args.Columns) > 0 {
@@ -201,7 +201,7 @@ func (args ObjectGrantArgs) difference(has privilegesOn) []string {
 	if args.Role == everybody {
 		who = "PUBLIC"
 	}
-	suffix := map[bool]string{true: " WITH GRANT OPTION"}
+	suffix := map[bool]string{true: withOption}
 	var grants, revokes []string
 	change := func(wanted []string, option bool, granted map[string]bool, of string) {
 		for _, privilege := range slices.Sorted(slices.Values(wanted)) {
@@ -268,7 +268,7 @@ func observed(granted map[string]bool) (privileges []string, grantable bool) {
 	grantable = some && !slices.Contains(slices.Collect(maps.Values(granted)), false)
 	for _, privilege := range slices.Sorted(maps.Keys(granted)) {
 		if some && !grantable && granted[privilege] {
-			privilege += " WITH GRANT OPTION"
+			privilege += withOption
 		}
 		privileges = append(privileges, privilege)
 	}

@@ -23,7 +23,7 @@ var (
 )
 
 // OwnedGrant is who may use all functions, or types, that one role owns.
-type OwnedGrant struct{ server dialer }
+type OwnedGrant struct{ sessions *pool }
 
 // OwnedGrantArgs are the inputs of OwnedGrant.
 type OwnedGrantArgs struct {
@@ -114,7 +114,7 @@ func (r *OwnedGrant) Read(ctx context.Context, request infer.ReadRequest[OwnedGr
 	if args.Owner == "" {
 		return infer.ReadResponse[OwnedGrantArgs, OwnedGrantState]{}, errGrantImported
 	}
-	err := r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
+	err := r.sessions.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		wrong, err := args.wrong(ctx, tx)
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func cloned(lists map[string][]string) map[string][]string {
 }
 
 func (r *OwnedGrant) apply(ctx context.Context, before, args OwnedGrantArgs) error {
-	return r.server.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
+	return r.sessions.inDatabase(ctx, args.Database, func(tx pgx.Tx) error {
 		there, err := existing(ctx, tx, []string{args.Owner})
 		if err != nil || len(there) == 0 {
 			return err // nobody owns anything

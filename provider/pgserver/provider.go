@@ -27,7 +27,7 @@ func New() (p.Provider, error) { return newProvider(dial) }
 
 // newProvider makes the provider with its way to reach a server.
 func newProvider(dial dialer) (p.Provider, error) {
-	config := &Config{}
+	config, sessions := &Config{}, newPool(dial)
 	provider, err := infer.NewProviderBuilder().
 		WithDisplayName("PostgreSQL server").
 		WithDescription("What Pulumi needs to do inside a running PostgreSQL server.").
@@ -40,10 +40,10 @@ func newProvider(dial dialer) (p.Provider, error) {
 			infer.Resource(&SystemSetting{newSettingQueue(dial)}),
 			infer.Resource(&SessionDefault{dial}),
 			infer.Resource(&Database{dial}),
-			infer.Resource(&MembershipOptions{dial}),
-			infer.Resource(&ObjectGrant{dial}),
-			infer.Resource(&OwnedGrant{dial}),
-			infer.Resource(&TablesGrant{dial}),
+			infer.Resource(&MembershipOptions{sessions}),
+			infer.Resource(&ObjectGrant{sessions}),
+			infer.Resource(&OwnedGrant{sessions}),
+			infer.Resource(&SchemaGrant{sessions}),
 			infer.Resource(&SetAside{dial}),
 			infer.Resource(&PutBack{dial}),
 		).

@@ -34,23 +34,12 @@ type session struct {
 // silently calls do with a session of which the server logs and counts nothing, as far as the login
 // may say so.
 func (d dialer) silently(ctx context.Context, do func(*session) error) error {
-	return d.silentlyTo(ctx, infer.GetConfig[Config](ctx), do)
-}
-
-func (d dialer) silentlyTo(ctx context.Context, config Config, do func(*session) error) error {
-	return d.with(ctx, config, func(s *session) error {
+	return d.with(ctx, infer.GetConfig[Config](ctx), func(s *session) error {
 		if err := s.silence(ctx); err != nil {
 			return err
 		}
 		return do(s)
 	})
-}
-
-// inDatabase silently calls do in a transaction in a database other than the configured one.
-func (d dialer) inDatabase(ctx context.Context, database string, do func(pgx.Tx) error) error {
-	config := infer.GetConfig[Config](ctx)
-	config.Database = database
-	return d.silentlyTo(ctx, config, func(s *session) error { return s.inTransaction(ctx, do) })
 }
 
 // asSuperuser is like silently, but insists on a superuser: only that is sure to be silent, and may

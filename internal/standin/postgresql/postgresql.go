@@ -46,13 +46,6 @@ func resources(server *server) []plugin.Resource {
 			DeleteFirst:      true,
 		},
 		{
-			InferredResource: infer.Resource(&Grant{server: server}),
-			InPlace:          []string{"privileges"},
-			Unordered:        []string{"privileges", "objects", "columns"},
-			Defaults:         map[string]any{"withGrantOption": false},
-			DeleteFirst:      true,
-		},
-		{
 			InferredResource: infer.Resource(&DefaultPrivileges{server: server}),
 			InPlace:          []string{"privileges"},
 			Unordered:        []string{"privileges"},

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/witchcityrope/database/internal/postgres"
 )
 
 const (
@@ -18,19 +16,17 @@ const (
 	all    = "ALL"
 )
 
-// errNoImport is what the published provider does with grants: their ids do not tell what they are.
+// errNoImport is what the published provider does with privileges: their ids do not tell what they are.
 var errNoImport = errors.New("privileges cannot be imported: declare them, and creating them takes over what is there")
 
 // privileges are those that each type of object has.
 var privileges = map[string][]string{
-	"database":  {"CREATE", "CONNECT", "TEMPORARY"},
-	"schema":    {"CREATE", "USAGE"},
-	"table":     {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"},
-	"sequence":  {"USAGE", "SELECT", "UPDATE"},
-	"function":  {"EXECUTE"},
-	"procedure": {"EXECUTE"},
-	"routine":   {"EXECUTE"},
-	"type":      {"USAGE"},
+	"schema":   {"CREATE", "USAGE"},
+	"table":    {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"},
+	"sequence": {"USAGE", "SELECT", "UPDATE"},
+	"function": {"EXECUTE"},
+	"routine":  {"EXECUTE"},
+	"type":     {"USAGE"},
 }
 
 // objectLetters are the letters by which the catalogue tells types of objects apart.
@@ -85,23 +81,4 @@ func place(ctx context.Context, tx pgx.Tx, role, schema string) (oid uint32, the
 	}
 	there, err = exists(ctx, tx, "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1", schema)
 	return oid, there, err
-}
-
-// quoteAll writes names as a list of SQL identifiers.
-func quoteAll(names []string, quote func(string) string) string {
-	quoted := make([]string, len(names))
-	for i, name := range names {
-		quoted[i] = quote(name)
-	}
-	return strings.Join(quoted, ", ")
-}
-
-// quoteRoutine keeps the argument types of a function, as in name(text, integer), outside of the quotes.
-func quoteRoutine(name string) string {
-	name, arguments, found := strings.Cut(name, "(")
-	quoted := postgres.QuoteIdentifier(name)
-	if found {
-		quoted += "(" + arguments
-	}
-	return quoted
 }
