@@ -3,9 +3,12 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -32,16 +35,23 @@ type writings struct {
 	slowest time.Duration
 }
 
-// writes inserts into a table as the application until it is stopped, and demands that no write fails.
-func (p *project) writes(t *testing.T, table string) (stop func() writings) {
-	app := p.session(t, p.connections()["app"])
+// inserting is a session of the application, and an insertion into a table.
+func (p *project) inserting(t *testing.T, table string) (app *pgx.Conn, statement string) {
+	app = p.session(t, p.connections()["app"])
 	tx, err := app.Begin(t.Context())
 	require.NoError(t, err)
-	statement := insertion(t, tx, table)
+	statement = insertion(t, tx, table)
 	require.NoError(t, tx.Rollback(t.Context()))
+	return app, statement
+}
+
+// writes inserts into a table as the application until it is stopped, and demands that no write fails.
+func (p *project) writes(t *testing.T, table string) (written *atomic.Int64, stop func() writings) {
+	app, statement := p.inserting(t, table)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	var all writings
+	var slowest time.Duration
+	written = &atomic.Int64{}
 	go func() {
 		for ctx.Err() == nil {
 			began := time.Now()
@@ -49,15 +59,52 @@ func (p *project) writes(t *testing.T, table string) (stop func() writings) {
 				done <- err
 				return
 			}
-			all.rows, all.slowest = all.rows+1, max(all.slowest, time.Since(began))
+			written.Add(1)
+			slowest = max(slowest, time.Since(began))
 		}
 		done <- nil
 	}()
-	return func() writings {
+	return written, func() writings {
 		cancel()
 		require.NoError(t, <-done)
-		return all
+		return writings{int(written.Load()), slowest}
 	}
+}
+
+// prolonged keeps an index of a table from being ready, with a transaction that has
+// written into it, until somebody else has written more rows while it was built.
+func (p *project) prolonged(t *testing.T, table string, written *atomic.Int64, more int64) (released <-chan error) {
+	app, statement := p.inserting(t, table)
+	tx, err := app.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), statement)
+	require.NoError(t, err)
+	watcher := p.superuser(t, p.config().Database.Name)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- errors.Join(meanwhile(t.Context(), watcher, table, written, more), tx.Rollback(context.Background()))
+	}()
+	return ended
+}
+
+// meanwhile waits for an index that is being built, and for rows that are written during that.
+func meanwhile(ctx context.Context, watcher *pgx.Conn, table string, written *atomic.Int64, more int64) error {
+	from := int64(-1)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		var building bool
+		err := watcher.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE relid = $1::text::regclass)", table).Scan(&building)
+		switch {
+		case err != nil:
+			return err
+		case building && from < 0:
+			from = written.Load()
+		case building && written.Load() >= from+more:
+			return nil
+		case !building && from >= 0:
+			return errors.New("the index was ready before that")
+		}
+	}
+	return errors.New("no index was built, or nobody wrote")
 }
 
 // TestEndToEndIndexes: the delivered indexes, after the migrations of either
@@ -75,11 +122,12 @@ func TestEndToEndIndexes(t *testing.T) {
 		report, outcomes := p.buildsIndexes(0, "--dry-run")
 		assert.Equal(t, map[indexes.Outcome]int{indexes.WouldBuild: 4, indexes.IsCovered: 4}, outcomes)
 		assert.Empty(t, report.Analyzed)
-		stop := p.writes(t, `public."Events"`)
+		written, stop := p.writes(t, `public."Events"`)
+		released := p.prolonged(t, `public."Events"`, written, 20)
 		report, outcomes = p.buildsIndexes(0)
-		meanwhile := stop()
-		t.Logf("%d events were written meanwhile, in %s at the most", meanwhile.rows, meanwhile.slowest)
-		assert.Positive(t, meanwhile.rows)
+		require.NoError(t, <-released)
+		all := stop()
+		t.Logf("%d events were written, in %s at the most", all.rows, all.slowest)
 		assert.Equal(t, map[indexes.Outcome]int{indexes.Built: 4, indexes.IsCovered: 4}, outcomes)
 		assert.Equal(t, []string{`"auth"."Users"`, `"auth"."UserRoles"`, `"public"."Events"`}, report.Analyzed)
 

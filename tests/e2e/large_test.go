@@ -221,14 +221,14 @@ func (l *large) restores(t *testing.T) {
 // indexes are built while the application writes.
 func (l *large) indexes(t *testing.T) {
 	t.Helper()
-	stop := l.writes(t, `public."UserNotes"`)
+	_, stop := l.writes(t, `public."UserNotes"`)
 	began := time.Now()
 	report, outcomes := l.buildsIndexes(0)
-	took, meanwhile := time.Since(began), stop()
+	took, written := time.Since(began), stop()
 	assert.True(t, slices.ContainsFunc(report.Indexes, func(each indexes.Result) bool { return each.Name == notesIndex && each.Outcome == indexes.Built }), "%+v", report)
-	assert.Positive(t, meanwhile.rows)
+	assert.Positive(t, written.rows)
 	l.rows = append(l.rows, fmt.Sprintf("| `wcrdb indexes`: %d built, one of them of %d rows, while the application writes such | %.1f s | %d writes meanwhile, 0 failed, the slowest took %.0f ms |",
-		outcomes[indexes.Built], *largeNotes, took.Seconds(), meanwhile.rows, float64(meanwhile.slowest)/float64(time.Millisecond)))
+		outcomes[indexes.Built], *largeNotes, took.Seconds(), written.rows, float64(written.slowest)/float64(time.Millisecond)))
 }
 
 func (l *large) refreshes(t *testing.T) {
