@@ -45,7 +45,7 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 		{registerDatabase, registerSetAside, logins}, {registerRoles}, {registerPutBack},
 		{registerSchemas, registerSessionDefaults, registerMembershipOptions, registerDatabaseGrants},
 		{registerExtensions, registerSchemaGrants, registerOwnedGrants, registerDefaultPrivileges},
-		{registerGrantsOnAll}, // what extensions have brought is among it
+		{registerGrantsOnAll},
 		{registerObjectGrants},
 	} {
 		for _, register := range stage {

@@ -59,7 +59,7 @@ func (r *revocations) grants() {
 			if object.Owner == grant.Role || slices.Contains(grant.Except, object.Name) {
 				continue
 			}
-			inSchema := grant.Schema != "" && object.Schema == grant.Schema
+			inSchema := grant.Schema != "" && object.Schema == grant.Schema && object.Extension == ""
 			switch {
 			case object.Class == privileges.Column && grant.ObjectType == config.OnTable && inSchema:
 				r.lose(object, grant.Role, grant.Privileges, grant.GrantOption) // revoked with the table's

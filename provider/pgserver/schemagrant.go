@@ -38,24 +38,29 @@ type SchemaGrantArgs struct {
 // SchemaGrantState is the state of SchemaGrant.
 type SchemaGrantState struct{ SchemaGrantArgs }
 
-// inSchema lists the names of what a schema has of a class: $1 is the schema, $2 whose own objects
-// are left out. Functions are what ALL FUNCTIONS IN SCHEMA means (manual, GRANT): no procedures.
+// inSchema lists the names of what a schema has of a class, but for what belongs to extensions, whose
+// scripts say who may use it: $1 is the schema, $2 whose own objects are left out. Functions are what
+// ALL FUNCTIONS IN SCHEMA means (manual, GRANT): no procedures.
 var inSchema = map[string]string{
 	"table":    relationsIn(`'r', 'p', 'v', 'm', 'f'`),
 	"sequence": relationsIn(`'S'`),
 	"function": `SELECT proname || '(' || array_to_string(ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes) WITH ORDINALITY AS a (t, n) ORDER BY n), ', ') || ')'
 		FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
-		WHERE nspname = $1 AND prokind <> 'p' AND pg_get_userbyid(proowner) <> $2 ORDER BY 1`,
+		WHERE nspname = $1 AND prokind <> 'p' AND pg_get_userbyid(proowner) <> $2 AND ` + noExtensions("pg_proc", "p") + ` ORDER BY 1`,
 }
 
 func relationsIn(kinds string) string {
 	return `SELECT relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
-		WHERE nspname = $1 AND relkind IN (` + kinds + `) AND pg_get_userbyid(relowner) <> $2 ORDER BY 1`
+		WHERE nspname = $1 AND relkind IN (` + kinds + `) AND pg_get_userbyid(relowner) <> $2 AND ` + noExtensions("pg_class", "c") + ` ORDER BY 1`
+}
+
+func noExtensions(catalogue, row string) string {
+	return fmt.Sprintf("NOT EXISTS (SELECT FROM pg_depend WHERE classid = '%s'::regclass AND objid = %s.oid AND deptype = 'e')", catalogue, row)
 }
 
 // Annotate describes the resource.
 func (r *SchemaGrant) Annotate(a infer.Annotator) {
-	a.Describe(&r, "What a role may do with all objects of a class in a schema that are there, but for those that grants of their own are about: "+
+	a.Describe(&r, "What a role may do with all objects of a class in a schema that are there, but for those that grants of their own are about, and those of extensions: "+
 		"GRANT ON ALL TABLES IN SCHEMA knows no exception. What is as it should be is not touched.")
 }
 
