@@ -133,8 +133,8 @@ func TestEndToEndRefreshData(t *testing.T) {
 			assert.Empty(t, dev.beside(t, "restoring"), "it cleans up behind itself")
 		})
 		dev.step("again", func(t *testing.T) {
-			prod.sudo(t, `UPDATE "Users" SET "IsActive" = true`, `ALTER TABLE "Events" ADD "Rating" integer`, `CREATE MATERIALIZED VIEW public.busy AS SELECT "EventId", count(*) AS people FROM "EventParticipations" GROUP BY 1`,
-				`ALTER MATERIALIZED VIEW public.busy OWNER TO `+prod.names().Owner)
+			prod.sudo(t, `UPDATE "Users" SET "IsActive" = true`, `ALTER TABLE "Events" ADD "Rating" integer`, "SET ROLE "+prod.names().Owner,
+				`CREATE MATERIALIZED VIEW public.busy AS SELECT "EventId", count(*) AS people FROM "EventParticipations" GROUP BY 1`)
 			report := told[operation.RefreshedData](dev, "refresh-data", "--from", "prod", "--yes")
 			session := dev.superuser(t, dev.config().Database.Name)
 			assert.Equal(t, rows, ask[int](t, session, `SELECT count(*) FROM "Users" WHERE "IsActive"`))
