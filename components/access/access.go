@@ -45,7 +45,7 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 		{registerDatabase, registerSetAside, logins}, {registerRoles}, {registerPutBack},
 		{registerSchemas, registerSessionDefaults, registerMembershipOptions, registerDatabaseGrants},
 		{registerExtensions, registerSchemaGrants, registerOwnedGrants, registerDefaultPrivileges},
-		{registerGrantsOnAll},
+		{registerGrantsOnAll}, // of functions that owned grants are about, too
 		{registerObjectGrants},
 	} {
 		for _, register := range stage {

@@ -29,11 +29,8 @@ type granted struct{ role, schema, class string }
 // schema is about nothing here.
 func grantedBy(resourceType string, inputs map[string]any) (about granted, is bool) {
 	text := func(key string) string { value, _ := inputs[key].(string); return value }
-	switch resourceType {
-	case objectGrantType, schemaGrantType:
-		about = granted{text("role"), text("schema"), text("class")}
-	}
-	return about, about.schema != "" && slices.Contains([]string{"table", "sequence", "function", "type"}, about.class)
+	about = granted{text("role"), text("schema"), text("class")}
+	return about, slices.Contains([]string{objectGrantType, schemaGrantType}, resourceType) && about.schema != "" && slices.Contains([]string{"table", "sequence", "function", "type"}, about.class)
 }
 
 // about are what the changes of an operation give or take by one type of grant.

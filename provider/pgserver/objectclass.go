@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,6 +25,9 @@ type objectClass struct {
 	owners string
 }
 
+// Kinds of relations: views, partitioned and foreign tables are tables to GRANT (manual, GRANT).
+const tableKinds, sequenceKinds = `'r', 'p', 'v', 'm', 'f'`, `'S'`
+
 // relations is how tables, views and sequences are found.
 func relations(kinds string) string {
 	return `SELECT c.oid, relowner, relacl::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
@@ -33,8 +37,8 @@ func relations(kinds string) string {
 // objectClasses by their names in inputs.
 var objectClasses = map[string]objectClass{
 	"table": {"TABLE", true, []string{"DELETE", "INSERT", "MAINTAIN", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"},
-		relations(`'r', 'p', 'v', 'm', 'f'`), "r"},
-	"sequence": {"SEQUENCE", true, []string{"SELECT", "UPDATE", "USAGE"}, relations(`'S'`), "s"},
+		relations(tableKinds), "r"},
+	"sequence": {"SEQUENCE", true, []string{"SELECT", "UPDATE", "USAGE"}, relations(sequenceKinds), "s"},
 	"function": {"ROUTINE", true, []string{"EXECUTE"},
 		`SELECT p.oid, proowner, proacl::text FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
 		WHERE nspname = $2 AND CASE WHEN $1 LIKE '%)' THEN p.oid = to_regprocedure(format('%I.%I', nspname, split_part($1, '(', 1)) || '(' || substr($1, strpos($1, '(') + 1))
@@ -85,6 +89,19 @@ var errGrantImported = errors.New("grants are not imported: declare them, and cr
 
 // nobody says whether an error is that who was granted to is gone, or the database with all in it.
 func nobody(err error) bool { return errors.Is(err, errNoGrantee) || isCode(err, unknownDatabase) }
+
+// faultGrantingEverybody refuses a grant option for everybody.
+var faultGrantingEverybody = p.CheckFailure{Property: "grantOption", Reason: "everybody cannot be given the right to grant; name a role"}
+
+// classNames lists classes for people.
+func classNames[C any](classes map[string]C) string {
+	return strings.Join(slices.Sorted(maps.Keys(classes)), ", ")
+}
+
+// classFault refuses a class that there is not.
+func classFault[C any](class string, classes map[string]C) p.CheckFailure {
+	return p.CheckFailure{Property: "class", Reason: fmt.Sprintf("%q is none of %s; choose one", class, classNames(classes))}
+}
 
 // privilegeFaults are the privileges that there are none of on objects of a class.
 func privilegeFaults(class string, privileges []string) (failures []p.CheckFailure) {

@@ -57,7 +57,7 @@ func (r *ObjectGrant) Annotate(a infer.Annotator) {
 func (args *ObjectGrantArgs) Annotate(a infer.Annotator) {
 	a.Describe(&args.Database, "Database that the object is in; of one that is in none, such as a database, any.")
 	a.Describe(&args.Role, "Who may; public for everybody.")
-	a.Describe(&args.Class, "Class of the object: "+strings.Join(slices.Sorted(maps.Keys(objectClasses)), ", ")+". Views are tables, procedures are functions.")
+	a.Describe(&args.Class, "Class of the object: "+classNames(objectClasses)+". Views are tables, procedures are functions.")
 	a.Describe(&args.Schema, "Its schema, if it is in one.")
 	a.Describe(&args.Object, "Its name; of a function with the types of its arguments if there are several; of a large object its number.")
 	a.Describe(&args.Privileges, "What the role may do with all of it.")
@@ -80,7 +80,7 @@ func (*ObjectGrant) Check(ctx context.Context, request infer.CheckRequest) (infe
 	}
 	class, known := objectClasses[args.Class]
 	if !known {
-		fault("class", "%q is none of %s; choose one", args.Class, strings.Join(slices.Sorted(maps.Keys(objectClasses)), ", "))
+		failures = append(failures, classFault(args.Class, objectClasses))
 		return infer.CheckResponse[ObjectGrantArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
 	}
 	failures = append(failures, identifierFaults(map[string]string{"database": args.Database, "role": args.Role})...)
@@ -106,7 +106,7 @@ func (*ObjectGrant) Check(ctx context.Context, request infer.CheckRequest) (infe
 		}
 	}
 	if (args.GrantOption || len(args.GrantableColumns) > 0) && args.Role == everybody {
-		fault("grantOption", "everybody cannot be given the right to grant; name a role")
+		failures = append(failures, faultGrantingEverybody)
 	}
 	return infer.CheckResponse[ObjectGrantArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
 }

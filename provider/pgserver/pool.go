@@ -3,6 +3,7 @@ package pgserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -81,12 +82,12 @@ func (p *pool) of(config Config) (*puddle.Pool[*pooledSession], error) {
 			}
 			made := &pooledSession{session: &session{conn, config}}
 			if err := made.silence(ctx); err != nil {
-				made.end()
-				return nil, err
+				return nil, errors.Join(err, made.end(ctx))
 			}
 			return made, nil
 		},
-		Destructor: (*pooledSession).end,
+		// Nobody hears of a session that does not end well: what it was lent for is done.
+		Destructor: func(s *pooledSession) { _ = s.end(context.Background()) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("a pool of sessions with %s: %w", config.address(), err)
@@ -126,11 +127,4 @@ func giveBack(sessions *puddle.Pool[*pooledSession], lent *puddle.Resource[*pool
 			}
 		}
 	})
-}
-
-// end ends the session; one that cannot say so is one whose server is gone.
-func (s *pooledSession) end() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
-	defer cancel()
-	_ = s.Close(ctx)
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 )
 
@@ -42,20 +41,15 @@ type SchemaGrantState struct{ SchemaGrantArgs }
 // scripts say who may use it: $1 is the schema, $2 whose own objects are left out. Functions are what
 // ALL FUNCTIONS IN SCHEMA means (manual, GRANT): no procedures.
 var inSchema = map[string]string{
-	"table":    relationsIn(`'r', 'p', 'v', 'm', 'f'`),
-	"sequence": relationsIn(`'S'`),
-	"function": `SELECT proname || '(' || array_to_string(ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes) WITH ORDINALITY AS a (t, n) ORDER BY n), ', ') || ')'
-		FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
-		WHERE nspname = $1 AND prokind <> 'p' AND pg_get_userbyid(proowner) <> $2 AND ` + noExtensions("pg_proc", "p") + ` ORDER BY 1`,
+	"table":    relationsIn(tableKinds),
+	"sequence": relationsIn(sequenceKinds),
+	"function": `SELECT proname || '(' || oidvectortypes(proargtypes) || ')' FROM pg_proc AS o JOIN pg_namespace AS n ON n.oid = pronamespace
+		WHERE nspname = $1 AND prokind <> 'p' AND pg_get_userbyid(proowner) <> $2` + notOfExtension + ` ORDER BY 1`,
 }
 
 func relationsIn(kinds string) string {
-	return `SELECT relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
-		WHERE nspname = $1 AND relkind IN (` + kinds + `) AND pg_get_userbyid(relowner) <> $2 AND ` + noExtensions("pg_class", "c") + ` ORDER BY 1`
-}
-
-func noExtensions(catalogue, row string) string {
-	return fmt.Sprintf("NOT EXISTS (SELECT FROM pg_depend WHERE classid = '%s'::regclass AND objid = %s.oid AND deptype = 'e')", catalogue, row)
+	return `SELECT relname::text FROM pg_class AS o JOIN pg_namespace AS n ON n.oid = relnamespace
+		WHERE nspname = $1 AND relkind IN (` + kinds + `) AND pg_get_userbyid(relowner) <> $2` + notOfExtension + ` ORDER BY 1`
 }
 
 // Annotate describes the resource.
@@ -68,7 +62,7 @@ func (r *SchemaGrant) Annotate(a infer.Annotator) {
 func (args *SchemaGrantArgs) Annotate(a infer.Annotator) {
 	a.Describe(&args.Database, "Database that the schema is in.")
 	a.Describe(&args.Role, "Who may; public for everybody.")
-	a.Describe(&args.Class, "Class of the objects: "+strings.Join(slices.Sorted(maps.Keys(inSchema)), ", ")+". Views are tables, too.")
+	a.Describe(&args.Class, "Class of the objects: "+classNames(inSchema)+". Views are tables, too.")
 	a.Describe(&args.Schema, "The schema.")
 	a.Describe(&args.Except, "Objects that are left alone, whether they are there or not.")
 	a.Describe(&args.Privileges, "What the role may do with each of the others.")
@@ -86,11 +80,10 @@ func (*SchemaGrant) Check(ctx context.Context, request infer.CheckRequest) (infe
 	if _, known := inSchema[args.Class]; known {
 		failures = append(failures, privilegeFaults(args.Class, args.Privileges)...)
 	} else {
-		failures = append(failures, p.CheckFailure{Property: "class", Reason: fmt.Sprintf("%q is none of %s; choose one",
-			args.Class, strings.Join(slices.Sorted(maps.Keys(inSchema)), ", "))})
+		failures = append(failures, classFault(args.Class, inSchema))
 	}
 	if args.GrantOption && args.Role == everybody {
-		failures = append(failures, p.CheckFailure{Property: "grantOption", Reason: "everybody cannot be given the right to grant; name a role"})
+		failures = append(failures, faultGrantingEverybody)
 	}
 	return infer.CheckResponse[SchemaGrantArgs]{Inputs: args, Failures: onlyKnown(request.NewInputs, failures)}, nil
 }

@@ -62,13 +62,21 @@ func (d dialer) with(ctx context.Context, config Config, do func(*session) error
 	}
 	s := &session{conn, config}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
-		defer cancel()
-		if closeErr := s.Close(ctx); closeErr != nil && err == nil {
-			err = fmt.Errorf("ending the session with %s: %w", config.address(), closeErr)
+		if endErr := s.end(ctx); err == nil {
+			err = endErr
 		}
 	}()
 	return do(s)
+}
+
+// end ends the session, also where nobody waits for what it did any more.
+func (s *session) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		return fmt.Errorf("ending the session with %s: %w", s.config.address(), err)
+	}
+	return nil
 }
 
 // revive makes a session that has ended anew: a change that has to be undone may be what ended it.

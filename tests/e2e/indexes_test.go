@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,21 +91,23 @@ func (p *project) prolonged(t *testing.T, table string, written *atomic.Int64, m
 // meanwhile waits for an index that is being built, and for rows that are written during that.
 func meanwhile(ctx context.Context, watcher *pgx.Conn, table string, written *atomic.Int64, more int64) error {
 	from := int64(-1)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	return poll(time.Minute, func() error {
 		var building bool
 		err := watcher.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE relid = $1::text::regclass)", table).Scan(&building)
 		switch {
 		case err != nil:
 			return err
-		case building && from < 0:
+		case !building:
+			from = -1
+			return errors.New("no index is being built")
+		case from < 0:
 			from = written.Load()
-		case building && written.Load() >= from+more:
-			return nil
-		case !building && from >= 0:
-			return errors.New("the index was ready before that")
 		}
-	}
-	return errors.New("no index was built, or nobody wrote")
+		if now := written.Load() - from; now < more {
+			return fmt.Errorf("%d rows were written", now)
+		}
+		return nil
+	})
 }
 
 // TestEndToEndIndexes: the delivered indexes, after the migrations of either
