@@ -149,7 +149,7 @@ func ExamineEngine(ctx context.Context, engine client.APIClient, request Request
 	if request.ContainerName == "" {
 		return nil
 	}
-	e := examination{Request: request, engine: engine, local: isLocal(engine.DaemonHost())}
+	e := examination{Request: request, engine: engine, local: isLocal(engine.DaemonHost()), hosts: hostPrefixes}
 	return Report{
 		e.checkVersion(ctx),
 		e.checkContainer(ctx),
@@ -167,6 +167,7 @@ type examination struct {
 	Request
 	engine client.APIClient
 	local  bool // whether the engine's host is this machine
+	hosts  func() ([]hostPrefix, error)
 }
 
 func isLocal(daemonHost string) bool {

@@ -47,7 +47,7 @@ func TestSubnetOnARealEngine(t *testing.T) {
 				request.NetworkName, request.Subnet = there, reserved
 			}
 			makeNetwork(t, engine, there, test.labels)
-			e := examination{Request: request, engine: engine, local: true}
+			e := examination{Request: request, engine: engine, local: true, hosts: hostPrefixes}
 			got := e.checkSubnet(t.Context())
 			assert.Equal(t, test.level, got.Level, "%+v", got)
 			assert.Contains(t, got.What, test.what)

@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/network"
 
@@ -67,6 +69,16 @@ func sameAddress(a, b string) bool {
 	return a == b || everywhere(a) || everywhere(b)
 }
 
+// How long Docker may take to make or remove a network, and how often it is
+// asked meanwhile.
+const (
+	networkSettles = 5 * time.Second
+	networkPoll    = 50 * time.Millisecond
+)
+
+// bridgeName is how Docker names the bridge of a network: by the beginning of its id.
+var bridgeName = regexp.MustCompile(`^br-[0-9a-f]{12}$`)
+
 func (e *examination) checkSubnet(ctx context.Context) Finding {
 	return e.checkNetwork(ctx, "subnet", e.NetworkName, e.Subnet)
 }
@@ -80,33 +92,62 @@ func (e *examination) checkNetwork(ctx context.Context, check, name, wanted stri
 	if err != nil {
 		return fault(check, fmt.Sprintf("%q is not a subnet: %v", wanted, err), "write it like 172.20.0.0/16")
 	}
+	deadline := time.NewTimer(networkSettles)
+	defer deadline.Stop()
+	tick := time.NewTicker(networkPoll)
+	defer tick.Stop()
+	for {
+		finding, settled := e.compareNetwork(ctx, check, name, subnet)
+		if settled {
+			return finding
+		}
+		select {
+		case <-ctx.Done():
+			return failed(check, ctx.Err())
+		case <-deadline.C:
+			return finding
+		case <-tick.C:
+		}
+	}
+}
+
+// compareNetwork compares a subnet with Docker's networks and with what this
+// machine reaches. It is not settled where the other side is the bridge of a
+// network that Docker makes or removes this very moment, as a run that was
+// killed has asked it to: the bridge is there before Docker lists the network,
+// and for a moment after.
+func (e *examination) compareNetwork(ctx context.Context, check, name string, subnet netip.Prefix) (found Finding, settled bool) {
 	networks, err := dockerengine.Networks(ctx, e.engine, nil)
 	if err != nil {
-		return failed(check, err)
+		return failed(check, err), true
 	}
 	var docker []netip.Prefix
 	for _, n := range networks {
 		mine := n.Name == name && e.ours(n.Labels)
 		if n.Name == name && !mine {
 			return fault(check, fmt.Sprintf("there is a Docker network %s already, and it does not belong to this stack", n.Name),
-				"remove it (docker network rm "+n.Name+"), or configure another name")
+				"remove it (docker network rm "+n.Name+"), or configure another name"), true
 		}
 		for _, theirs := range subnets(n) {
 			docker = append(docker, theirs)
 			if theirs.Overlaps(subnet) && !mine {
 				return fault(check, fmt.Sprintf("%s overlaps %s of the Docker network %s", subnet, theirs, n.Name),
-					"remove that network (docker network rm "+n.Name+"), or configure another subnet")
+					"remove that network (docker network rm "+n.Name+"), or configure another subnet"), true
 			}
 		}
 	}
 	if !e.local {
-		return ok(check, "%s is not used by another Docker network", subnet)
+		return ok(check, "%s is not used by another Docker network", subnet), true
 	}
-	hosts, err := hostPrefixes()
+	hosts, err := e.hosts()
 	if err != nil {
-		return failed(check, err)
+		return failed(check, err), true
 	}
-	return onHost(check, subnet, hosts, docker)
+	other, overlaps := overlapOnHost(subnet, hosts, docker)
+	if !overlaps {
+		return ok(check, "%s is free", subnet), true
+	}
+	return onHost(check, subnet, other), !bridgeName.MatchString(other.device)
 }
 
 // subnets returns those that a Docker network has been given.
@@ -126,21 +167,27 @@ type hostPrefix struct {
 	device string
 }
 
-// onHost compares a subnet with what the host itself reaches. Docker's own
-// networks, which the host reaches too, have been compared by name.
-func onHost(check string, subnet netip.Prefix, hosts []hostPrefix, docker []netip.Prefix) Finding {
-	const remedy = "configure another subnet"
-	for _, h := range hosts {
-		switch {
-		case h.Bits() == 0, !h.Overlaps(subnet), slices.Contains(docker, h.Masked()):
-		case h.Bits() < subnet.Bits():
-			return warning(check, fmt.Sprintf("%s hides a part of %s, which this machine reaches over %s", subnet, h.Masked(), h.device),
-				"if something there is needed, "+remedy)
-		default:
-			return fault(check, fmt.Sprintf("%s overlaps %s, which this machine reaches over %s", subnet, h.Masked(), h.device), remedy)
-		}
+// overlapOnHost returns what the host itself reaches of a subnet: the default
+// route is nothing of its own, and Docker's networks, which the host reaches
+// too, have been compared by name.
+func overlapOnHost(subnet netip.Prefix, hosts []hostPrefix, docker []netip.Prefix) (hostPrefix, bool) {
+	overlapping := slices.DeleteFunc(slices.Clone(hosts), func(h hostPrefix) bool {
+		return h.Bits() == 0 || !h.Overlaps(subnet) || slices.Contains(docker, h.Masked())
+	})
+	if len(overlapping) == 0 {
+		return hostPrefix{}, false
 	}
-	return ok(check, "%s is free", subnet)
+	return overlapping[0], true
+}
+
+// onHost is the finding for a subnet that overlaps what the host reaches.
+func onHost(check string, subnet netip.Prefix, other hostPrefix) Finding {
+	const remedy = "configure another subnet"
+	if other.Bits() < subnet.Bits() {
+		return warning(check, fmt.Sprintf("%s hides a part of %s, which this machine reaches over %s", subnet, other.Masked(), other.device),
+			"if something there is needed, "+remedy)
+	}
+	return fault(check, fmt.Sprintf("%s overlaps %s, which this machine reaches over %s", subnet, other.Masked(), other.device), remedy)
 }
 
 // interfacePrefixes returns the ranges that the interfaces' addresses are in.

@@ -48,7 +48,15 @@ func TestOnHost(t *testing.T) {
 		"another family": {at("fd00::1/64"), nil, OK, "is free"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := onHost("subnet", subnet, test.hosts, test.docker)
+			engine := healthy()
+			for _, prefix := range test.docker {
+				engine.networks = append(engine.networks, networked("ours", prefix.String(), ourLabels))
+			}
+			e := examination{
+				Request: Request{Labels: ourLabels, NetworkName: "ours", Subnet: subnet.String()}, engine: engine, local: true,
+				hosts: func() ([]hostPrefix, error) { return test.hosts, nil },
+			}
+			got := e.checkSubnet(t.Context())
 			assert.Equal(t, test.level, got.Level)
 			assert.Contains(t, got.What, test.what)
 		})
