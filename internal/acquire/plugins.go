@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/blang/semver"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/diag"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 )
 
@@ -94,14 +97,30 @@ func Plugins(ctx context.Context, cli string, report Reporter) ([]Plugin, error)
 	return plugins, noteOutcomes(outcomes)
 }
 
-func (p *Plugin) installed() (bool, error) {
+func (p *Plugin) descriptor() (workspace.PluginDescriptor, error) {
 	version, err := semver.Parse(p.Version)
 	if err != nil {
-		return false, fmt.Errorf("plugin %s: %w", p, err)
+		return workspace.PluginDescriptor{}, fmt.Errorf("plugin %s: %w", p, err)
 	}
-	return workspace.HasPlugin(workspace.PluginDescriptor{
-		Name: p.Name, Kind: apitype.ResourcePlugin, Version: &version,
-	}), nil
+	return workspace.PluginDescriptor{Name: p.Name, Kind: apitype.ResourcePlugin, Version: &version}, nil
+}
+
+func (p *Plugin) installed() (bool, error) {
+	descriptor, err := p.descriptor()
+	return err == nil && workspace.HasPlugin(descriptor), err
+}
+
+// Executable is the path of the installed plugin's program, the one that the engine would start.
+func (p *Plugin) Executable(ctx context.Context) (string, error) {
+	descriptor, err := p.descriptor()
+	if err != nil {
+		return "", err
+	}
+	path, err := workspace.GetPluginPath(ctx, diag.DefaultSink(io.Discard, io.Discard, diag.FormatOptions{Color: colors.Never}), descriptor, nil)
+	if err != nil {
+		return "", fmt.Errorf("plugin %s: %w", p, err)
+	}
+	return path, nil
 }
 
 func (p *Plugin) install(ctx context.Context, cli string) error {

@@ -1,4 +1,5 @@
-// Package attach serves Pulumi providers from inside this process to a real Pulumi engine.
+// Package attach gives a real Pulumi engine providers that already run: some inside this process, and plugins that were
+// started before the engine.
 //
 // The engine attaches to a provider that already runs when the environment variable PULUMI_DEBUG_PROVIDERS names
 // its package and port; it then neither looks for a plugin nor starts one.
@@ -6,6 +7,7 @@ package attach
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -27,11 +29,12 @@ const (
 	maxMessage = 400 << 20
 )
 
-// Attachment is a set of providers being served on loopback.
+// Attachment is a set of providers that listen on loopback.
 type Attachment struct {
 	ports   map[string]int
 	servers []*grpc.Server
 	serving errgroup.Group
+	plugins plugins
 }
 
 // Serve serves each provider under its package name until ctx ends or the attachment is closed.
@@ -72,20 +75,45 @@ func (a *Attachment) serve(name string, provider p.Provider) error {
 	return nil
 }
 
-// Env returns the value of PULUMI_DEBUG_PROVIDERS that makes an engine use these providers.
-func (a *Attachment) Env() string {
+// Start starts plugins, by the path of the executable for each package, beside what this process goes on to do. They are
+// for the next run of the engine; every later run gets new ones. A plugin that outlives this process, because that was
+// killed, finds nobody under the address of a provider that is served, and ends within minutes.
+func (a *Attachment) Start(executables map[string]string) {
+	for _, port := range a.ports {
+		a.plugins.host = address(port)
+	}
+	a.plugins.executables = executables
+	a.plugins.begin()
+}
+
+// Prepare starts the plugins for one more run of the engine, so that it need not wait for them.
+func (a *Attachment) Prepare() { a.plugins.begin() }
+
+// Attach returns the value of PULUMI_DEBUG_PROVIDERS for one run of the engine, when all providers that it names listen.
+// Detach is to be called when the run has ended, and says whether a plugin had ended before.
+func (a *Attachment) Attach(ctx context.Context) (value string, detach func() error, err error) {
 	entries := make([]string, 0, len(a.ports))
 	for _, name := range slices.Sorted(maps.Keys(a.ports)) {
 		entries = append(entries, fmt.Sprintf("%s:%d", name, a.ports[name]))
 	}
-	return strings.Join(entries, ",")
+	started := a.plugins.take()
+	for _, plugin := range started {
+		entry, err := plugin.entry(ctx)
+		if err != nil {
+			return "", nil, errors.Join(err, stopAll(started))
+		}
+		entries = append(entries, entry)
+	}
+	return strings.Join(entries, ","), func() error { return stopAll(started) }, nil
 }
 
 // Close cancels what the providers still do, waits for it to end, and reports whether serving had failed.
 func (a *Attachment) Close() error {
 	a.stop()
-	return a.serving.Wait()
+	return errors.Join(a.serving.Wait(), stopAll(a.plugins.leave()))
 }
+
+func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 func (a *Attachment) stop() {
 	for _, server := range a.servers {

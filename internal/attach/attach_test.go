@@ -33,7 +33,8 @@ func slow(begun chan<- struct{}) p.Provider {
 
 func dial(t *testing.T, attachment *Attachment, name string) pulumirpc.ResourceProviderClient {
 	t.Helper()
-	for entry := range strings.SplitSeq(attachment.Env(), ",") {
+	attached := value(t, attachment)
+	for entry := range strings.SplitSeq(attached, ",") {
 		served, port, _ := strings.Cut(entry, ":")
 		if served != name {
 			continue
@@ -43,14 +44,23 @@ func dial(t *testing.T, attachment *Attachment, name string) pulumirpc.ResourceP
 		t.Cleanup(func() { require.NoError(t, connection.Close()) })
 		return pulumirpc.NewResourceProviderClient(connection)
 	}
-	t.Fatalf("%s is not in %s", name, attachment.Env())
+	t.Fatalf("%s is not in %s", name, attached)
 	return nil
+}
+
+// value is what one run of an engine is told.
+func value(t *testing.T, attachment *Attachment) string {
+	t.Helper()
+	value, detach, err := attachment.Attach(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, detach()) })
+	return value
 }
 
 func TestServe(t *testing.T) {
 	attachment, err := Serve(t.Context(), map[string]p.Provider{"one": {}, "two": {}})
 	require.NoError(t, err)
-	assert.Regexp(t, `^one:\d+,two:\d+$`, attachment.Env())
+	assert.Regexp(t, `^one:\d+,two:\d+$`, value(t, attachment))
 	info, err := dial(t, attachment, "two").GetPluginInfo(t.Context(), &emptypb.Empty{})
 	require.NoError(t, err)
 	assert.Equal(t, Version, info.GetVersion())

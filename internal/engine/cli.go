@@ -20,6 +20,8 @@ import (
 // takes a few tenths of a second; what is known already is answered without.
 type cli struct {
 	path string
+	// attach readies the providers for a command that uses some.
+	attach func(context.Context) (providers string, detach func() error, err error)
 	// extra are further arguments by subcommand, for options that the
 	// Automation API does not have.
 	extra map[string][]string
@@ -42,6 +44,23 @@ func (c *cli) Run(ctx context.Context, workDir string, stdin io.Reader, stdouts,
 			return answer, "", 0, nil
 		}
 	}
+	if c.attach != nil && usesProviders(args[0]) {
+		providers, detach, err := c.attach(ctx)
+		if err != nil {
+			return "", "", -1, err
+		}
+		stdout, stderr, code, err := c.start(ctx, workDir, stdin, stdouts, stderrs, append(slices.Clone(env), "PULUMI_DEBUG_PROVIDERS="+providers), args)
+		return stdout, stderr, code, errors.Join(err, detach())
+	}
+	return c.start(ctx, workDir, stdin, stdouts, stderrs, env, args)
+}
+
+// usesProviders says whether a command of the engine has resources changed or looked at.
+func usesProviders(command string) bool {
+	return slices.Contains([]string{"up", "preview", "refresh", "destroy"}, command)
+}
+
+func (c *cli) start(ctx context.Context, workDir string, stdin io.Reader, stdouts, stderrs []io.Writer, env, args []string) (string, string, int, error) {
 	args = append(slices.Clone(args), c.extra[args[0]]...)
 	if !slices.Contains(args, "--non-interactive") {
 		args = append(args, "--non-interactive")

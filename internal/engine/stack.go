@@ -29,8 +29,9 @@ import (
 type Tools struct {
 	// CLI is the path of the pulumi executable.
 	CLI string
-	// Attach has the providers that run in this process, in the form of PULUMI_DEBUG_PROVIDERS.
-	Attach string
+	// Attach has providers listen for one run of the engine and names them in the form of PULUMI_DEBUG_PROVIDERS; detach is
+	// called when the run has ended. Nil for operations that need none.
+	Attach func(context.Context) (providers string, detach func() error, err error)
 	// Program is what the engine runs; nil for operations that run none.
 	Program pulumi.RunFunc
 }
@@ -110,7 +111,6 @@ func openThrowaway(ctx context.Context, dir string, project *Project, stack *con
 func open(ctx context.Context, s *Stack, tools Tools, env map[string]string) (*Stack, error) {
 	environment := map[string]string{
 		"PULUMI_BACKEND_URL":                            s.backendURL(),
-		"PULUMI_DEBUG_PROVIDERS":                        tools.Attach,
 		"PULUMI_SKIP_UPDATE_CHECK":                      "true",
 		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION":   "true",
 		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
@@ -119,7 +119,7 @@ func open(ctx context.Context, s *Stack, tools Tools, env map[string]string) (*S
 		environment["GOGC"] = "400"
 	}
 	maps.Copy(environment, env)
-	s.cli = &cli{path: tools.CLI, known: map[string]string{}, extra: map[string][]string{}}
+	s.cli = &cli{path: tools.CLI, attach: tools.Attach, known: map[string]string{}, extra: map[string][]string{}}
 	var err error
 	s.workspace, err = auto.NewLocalWorkspace(ctx,
 		auto.Pulumi(s.cli), auto.WorkDir(s.dir), auto.EnvVars(environment),

@@ -63,6 +63,7 @@ func (o *Operation) apply(ctx context.Context, stack *engine.Stack, tools *tools
 		if foreseen, forecast, err = o.foresee(ctx, stack, options); err != nil {
 			return engine.Result{}, forecast, err
 		}
+		tools.attachment.Prepare()
 		owners, err := o.checkDropped(ctx, stack, foreseen.Changes)
 		if err != nil {
 			return engine.Result{}, forecast, err

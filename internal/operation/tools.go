@@ -36,20 +36,29 @@ func Choices() []PluginChoice { return []PluginChoice{Auto, Published, StandIns}
 type tools struct {
 	cli      string
 	standIns []string
-	image    string // of the container; empty for an external server
-	replaced bool   // whether that is not the stack's own
+	plugins  map[string]string // executables of the published plugins that are used, by name
+	image    string            // of the container; empty for an external server
+	replaced bool              // whether that is not the stack's own
+
+	attachment *attach.Attachment
 }
 
 // prepare gets everything that the operation needs. Where it will change
 // nothing, nothing is pulled, built or installed but the Pulumi CLI. On a bare
-// machine that is built while Docker and the image are got.
+// machine that is built while Docker and the image are got, and on any the
+// providers start meanwhile.
 func (o *Operation) prepare(ctx context.Context, changes bool) (*tools, error) {
 	found := &tools{}
 	var unreachable error
 	group, together := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		found.cli, err = acquire.CLI(together, acquire.Reporter(o.Report))
-		return err
+		if found.cli, err = acquire.CLI(together, acquire.Reporter(o.Report)); err != nil {
+			return err
+		}
+		if err := o.choosePlugins(together, found); err != nil {
+			return err
+		}
+		return o.attach(ctx, found)
 	})
 	group.Go(func() (err error) {
 		if unreachable, err = o.connectDocker(together, changes); err != nil {
@@ -58,42 +67,72 @@ func (o *Operation) prepare(ctx context.Context, changes bool) (*tools, error) {
 		return o.chooseImage(together, changes, found)
 	})
 	err := group.Wait()
+	if err == nil && unreachable != nil && !slices.Contains(found.standIns, "docker") {
+		err = fmt.Errorf("%w; even a preview needs a Docker Engine that answers, because the published docker plugin asks it (--plugins stand-ins does without)", unreachable)
+	}
+	if err == nil {
+		err = o.guard(changes, found)
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, found.close())
 	}
-	if found.standIns, err = o.choosePlugins(ctx, found.cli); err != nil {
-		return nil, err
-	}
-	if unreachable != nil && !slices.Contains(found.standIns, "docker") {
-		return nil, fmt.Errorf("%w; even a preview needs a Docker Engine that answers, because the published docker plugin asks it (--plugins stand-ins does without)", unreachable)
-	}
-	return found, o.guard(changes, found)
+	return found, nil
 }
 
-// choosePlugins names the plugins that are stood in for.
-func (o *Operation) choosePlugins(ctx context.Context, cli string) ([]string, error) {
-	var standIns []string
+// close ends the providers.
+func (t *tools) close() error {
+	if t.attachment == nil {
+		return nil
+	}
+	return t.attachment.Close()
+}
+
+// choosePlugins finds the plugins that are used, and those that are stood in for.
+func (o *Operation) choosePlugins(ctx context.Context, found *tools) error {
 	if o.Plugins == StandIns {
 		for _, plugin := range standin.Plugins() {
-			standIns = append(standIns, plugin.Name)
+			found.standIns = append(found.standIns, plugin.Name)
 		}
-		return standIns, nil
+		return nil
 	}
-	plugins, err := acquire.Plugins(ctx, cli, acquire.Reporter(o.Report))
+	plugins, err := acquire.Plugins(ctx, found.cli, acquire.Reporter(o.Report))
 	if err != nil {
-		return nil, err
+		return err
 	}
+	found.plugins = map[string]string{}
 	for _, plugin := range plugins {
 		if plugin.Published {
+			if found.plugins[plugin.Name], err = plugin.Executable(ctx); err != nil {
+				return err
+			}
 			continue
 		}
 		if o.Plugins == Published {
-			return nil, fmt.Errorf("plugin %s: %s; install it with: pulumi plugin install resource %s %s", plugin, plugin.Why, plugin.Name, plugin.Version)
+			return fmt.Errorf("plugin %s: %s; install it with: pulumi plugin install resource %s %s", plugin, plugin.Why, plugin.Name, plugin.Version)
 		}
 		o.Report("plugin: %s cannot be had; its stand-in is used (wcrdb doctor says why)", plugin)
-		standIns = append(standIns, plugin.Name)
+		found.standIns = append(found.standIns, plugin.Name)
 	}
-	return standIns, nil
+	return nil
+}
+
+// attach serves our own provider and the stand-ins, and starts the published plugins.
+func (o *Operation) attach(ctx context.Context, found *tools) error {
+	own, err := o.Provider()
+	if err != nil {
+		return err
+	}
+	providers := map[string]p.Provider{o.ProviderName: own}
+	for _, name := range found.standIns {
+		if providers[name], err = standin.New(name); err != nil {
+			return err
+		}
+	}
+	if found.attachment, err = attach.Serve(ctx, providers); err != nil {
+		return err
+	}
+	found.attachment.Start(found.plugins)
+	return nil
 }
 
 // connectDocker connects to the Docker Engine. Where nothing is to be changed,
@@ -178,56 +217,27 @@ func (o *Operation) with(ctx context.Context, changes bool, do func(*engine.Stac
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, found.close()) }()
 	if changes {
 		if err := o.checkMachine(ctx, found); err != nil {
 			return err
 		}
 	}
-	providers, err := o.providers(found.standIns)
+	stack, err := o.open(ctx, changes, found)
 	if err != nil {
 		return err
 	}
-	return o.attached(ctx, found, providers, func(tools engine.Tools) error {
-		stack, err := o.open(ctx, changes, tools)
-		if err != nil {
-			return err
-		}
-		return errors.Join(do(stack, found), stack.Close())
-	})
-}
-
-// providers are our own provider and the stand-ins.
-func (o *Operation) providers(standIns []string) (map[string]p.Provider, error) {
-	own, err := o.Provider()
-	if err != nil {
-		return nil, err
-	}
-	providers := map[string]p.Provider{o.ProviderName: own}
-	for _, name := range standIns {
-		if providers[name], err = standin.New(name); err != nil {
-			return nil, err
-		}
-	}
-	return providers, nil
-}
-
-// attached serves the providers while do runs.
-func (o *Operation) attached(ctx context.Context, found *tools, providers map[string]p.Provider, do func(engine.Tools) error) error {
-	attachment, err := attach.Serve(ctx, providers)
-	if err != nil {
-		return err
-	}
-	image := ""
-	if found.replaced {
-		image = found.image
-	}
-	program := o.Program(o.Project.Dir, image, o.keys())
-	return errors.Join(do(engine.Tools{CLI: found.cli, Attach: attachment.Env(), Program: program}), attachment.Close())
+	return errors.Join(do(stack, found), stack.Close())
 }
 
 // open opens the stack. A preview without the stack's passphrase works on a
 // throwaway state, as if nothing was there.
-func (o *Operation) open(ctx context.Context, changes bool, tools engine.Tools) (*engine.Stack, error) {
+func (o *Operation) open(ctx context.Context, changes bool, found *tools) (*engine.Stack, error) {
+	image := ""
+	if found.replaced {
+		image = found.image
+	}
+	tools := engine.Tools{CLI: found.cli, Attach: found.attachment.Attach, Program: o.Program(o.Project.Dir, image, o.keys())}
 	stack, err := engine.Open(ctx, o.Project, o.config, tools)
 	if errors.Is(err, engine.ErrNoPassphrase) && !changes {
 		o.Report("%v", err)

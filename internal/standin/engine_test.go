@@ -86,7 +86,9 @@ func attached(t *testing.T) string {
 	attachment, err := attach.Serve(context.Background(), providers)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, attachment.Close()) })
-	return attachment.Env()
+	value, _, err := attachment.Attach(t.Context())
+	require.NoError(t, err)
+	return value
 }
 
 // unreadable asserts that none of the secrets is readable in what the engine stored.

@@ -37,7 +37,7 @@ func openStack(t *testing.T, program pulumi.RunFunc) *engine.Stack {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.test.yaml"), []byte("config: {}\n"), 0o600))
 	project, err := engine.FindProject(dir)
 	require.NoError(t, err)
-	stack, err := engine.OpenThrowaway(t.Context(), project, &config.Stack{Name: "test"}, engine.Tools{CLI: cli, Attach: attachment.Env(), Program: program})
+	stack, err := engine.OpenThrowaway(t.Context(), project, &config.Stack{Name: "test"}, engine.Tools{CLI: cli, Attach: attachment.Attach, Program: program})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, stack.Close()) })
 	return stack
