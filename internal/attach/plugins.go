@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/util/cmdutil"
 )
@@ -75,11 +76,15 @@ type plugin struct {
 	told    bool  // whether the caller knows
 }
 
+// outlives is how long a plugin that has ended is read from, if something that it has started holds on to its output.
+const outlives = time.Second
+
 // startPlugin starts a plugin as the engine does (its only argument is the
 // address of its host) and does not wait for it.
 func startPlugin(name, executable, host string) *plugin {
 	p := &plugin{name: name, command: exec.Command(executable, host), port: firstLine{whole: make(chan struct{})}, ended: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = &p.port, &p.said
+	p.command.WaitDelay = outlives
 	cmdutil.RegisterProcessGroup(p.command) // a terminal's Ctrl-C is the engine's to deal with
 	if p.err = p.command.Start(); p.err != nil {
 		close(p.ended)

@@ -131,3 +131,18 @@ func TestPluginThatCrashes(t *testing.T) {
 	<-plugin.ended
 	require.ErrorContains(t, plugin.stop(), "ended by itself: exit status 2; it said:\npanic: nil map")
 }
+
+// What a plugin has started may outlive it, and holds on to its output.
+func TestPluginThatLeavesSomethingBehind(t *testing.T) {
+	folder := t.TempDir()
+	plugin := startPlugin("played", script(t, `sleep 600 & echo $! >`+folder+`/child; echo 4711; wait`), "127.0.0.1:1")
+	_, err := plugin.entry(t.Context())
+	require.NoError(t, err)
+	child, err := os.ReadFile(filepath.Join(folder, "child"))
+	require.NoError(t, err)
+	var pid int
+	_, err = fmt.Sscan(string(child), &pid)
+	require.NoError(t, err)
+	require.NoError(t, plugin.stop())
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+}
