@@ -28,7 +28,7 @@ Written by ` + "`make record-credentials`" + `: the stack prod with the applicat
 
 A login of the flood's tables is the whole of it: TCP, TLS with the server's certificate verified, SCRAM, and one query; that of the health check is what
 Docker runs in the container, without Docker's own time. The flooding clients and the server shared %d CPUs: most of a refused login is computed by the client
-(SCRAM's 4096 iterations), and PostgreSQL asks for limits only after it. Each client of the flood that was refused tries again after 1 to 3 seconds, and no more than
+(SCRAM's 4096 iterations), and PostgreSQL asks for limits only after it. Each client of the flood that was refused tries again, after pauses that double up to 30 seconds, and no more than
 %d logins are under way at once: PostgreSQL counts those against max_connections as well. Where both logins of the application flood, which only clients that missed
 a rotation can do, they may take all that nobody has reserved: readonly and migrator then wait, too.
 `
