@@ -29,12 +29,17 @@ const (
 	maxMessage = 400 << 20
 )
 
-// Attachment is a set of providers that listen on loopback.
+// Attachment is a set of providers that listen on loopback. An engine starts its plugins one after another; those of an
+// attachment are started side by side, and while no engine is needed yet. Each run of an engine gets processes of its own:
+// at its end it tells its plugins to do no more.
 type Attachment struct {
 	ports   map[string]int
 	servers []*grpc.Server
 	serving errgroup.Group
-	plugins plugins
+
+	host        string            // address that a plugin asks now and then whether it is still needed
+	executables map[string]string // of plugins, by package
+	next        []*plugin         // for the next run
 }
 
 // Serve serves each provider under its package name until ctx ends or the attachment is closed.
@@ -65,6 +70,7 @@ func (a *Attachment) serve(name string, provider p.Provider) error {
 		grpc.UnaryInterceptor(interrupter.intercept))
 	pulumirpc.RegisterResourceProviderServer(server, resources)
 	a.ports[name] = listener.Addr().(*net.TCPAddr).Port
+	a.host = listener.Addr().String()
 	a.servers = append(a.servers, server)
 	a.serving.Go(func() error {
 		if err := server.Serve(listener); err != nil {
@@ -79,15 +85,26 @@ func (a *Attachment) serve(name string, provider p.Provider) error {
 // for the next run of the engine; every later run gets new ones. A plugin that outlives this process, because that was
 // killed, finds nobody under the address of a provider that is served, and ends within minutes.
 func (a *Attachment) Start(executables map[string]string) {
-	for _, port := range a.ports {
-		a.plugins.host = address(port)
-	}
-	a.plugins.executables = executables
-	a.plugins.begin()
+	a.executables = executables
+	a.Prepare()
 }
 
-// Prepare starts the plugins for one more run of the engine, so that it need not wait for them.
-func (a *Attachment) Prepare() { a.plugins.begin() }
+// Prepare starts the plugins for the next run of the engine, unless that was done, so that it need not wait for them.
+func (a *Attachment) Prepare() {
+	if a.next != nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.executables)) {
+		a.next = append(a.next, startPlugin(name, a.executables[name], a.host))
+	}
+}
+
+// leave is what Prepare has started and no run has taken; whoever calls it stops that.
+func (a *Attachment) leave() []*plugin {
+	left := a.next
+	a.next = nil
+	return left
+}
 
 // Attach returns the value of PULUMI_DEBUG_PROVIDERS for one run of the engine, when all providers that it names listen.
 // Detach is to be called when the run has ended, and says whether a plugin had ended before.
@@ -96,7 +113,8 @@ func (a *Attachment) Attach(ctx context.Context) (value string, detach func() er
 	for _, name := range slices.Sorted(maps.Keys(a.ports)) {
 		entries = append(entries, fmt.Sprintf("%s:%d", name, a.ports[name]))
 	}
-	started := a.plugins.take()
+	a.Prepare()
+	started := a.leave()
 	for _, plugin := range started {
 		entry, err := plugin.entry(ctx)
 		if err != nil {
@@ -110,10 +128,8 @@ func (a *Attachment) Attach(ctx context.Context) (value string, detach func() er
 // Close cancels what the providers still do, waits for it to end, and reports whether serving had failed.
 func (a *Attachment) Close() error {
 	a.stop()
-	return errors.Join(a.serving.Wait(), stopAll(a.plugins.leave()))
+	return errors.Join(a.serving.Wait(), stopAll(a.leave()))
 }
-
-func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 func (a *Attachment) stop() {
 	for _, server := range a.servers {

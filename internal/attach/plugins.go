@@ -5,56 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/util/cmdutil"
 )
-
-// plugins are the published plugins of an attachment. An engine starts its
-// plugins one after another; these are started side by side, and while the
-// engine is not needed yet. Each run of an engine gets processes of its own: at
-// its end it tells its plugins to do no more.
-type plugins struct {
-	host        string // address that a plugin asks now and then whether it is still needed
-	executables map[string]string
-
-	mutex sync.Mutex
-	next  []*plugin // for the next run
-}
-
-// begin starts the processes for the next run, unless that was done.
-func (p *plugins) begin() {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	if p.next != nil {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.executables)) {
-		p.next = append(p.next, startPlugin(name, p.executables[name], p.host))
-	}
-}
-
-// take hands over what begin has started; the caller stops it.
-func (p *plugins) take() []*plugin {
-	p.begin()
-	return p.leave()
-}
-
-// leave is what has been started and not been taken.
-func (p *plugins) leave() []*plugin {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	taken := p.next
-	p.next = nil
-	return taken
-}
 
 // stopAll ends plugins and says which of them had ended by themselves.
 func stopAll(taken []*plugin) error {
@@ -107,7 +65,7 @@ func (p *plugin) entry(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 		return "", fmt.Errorf("plugin %s (%s) did not say its port: %w", p.name, p.command.Path, ctx.Err())
 	}
-	port, err := strconv.ParseUint(p.port.String(), 10, 16)
+	port, err := strconv.ParseUint(strings.TrimSpace(string(p.port.line)), 10, 16)
 	if err != nil {
 		return "", fmt.Errorf("plugin %s (%s): the first line that it says is not a port: %w", p.name, p.command.Path, err)
 	}
@@ -137,23 +95,20 @@ func (p *plugin) ending() error {
 	if err == nil {
 		err = errors.New("exit status 0")
 	}
-	if said := p.said.String(); said != "" {
+	if said := strings.TrimSpace(string(p.said)); said != "" {
 		return fmt.Errorf("%w; it said:\n%s", err, said)
 	}
 	return err
 }
 
-// firstLine keeps the first line of what is written.
+// firstLine keeps the first line of what is written, which is read once it is whole.
 type firstLine struct {
-	mutex sync.Mutex
 	line  []byte
-	whole chan struct{} // closed when the line is
 	done  bool
+	whole chan struct{} // closed when the line is
 }
 
 func (f *firstLine) Write(text []byte) (int, error) {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
 	if !f.done {
 		before, _, ends := bytes.Cut(text, []byte("\n"))
 		f.line = append(f.line, before...)
@@ -164,31 +119,14 @@ func (f *firstLine) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-func (f *firstLine) String() string {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
-	return strings.TrimSpace(string(f.line))
-}
-
-// tail keeps the end of what is written.
-type tail struct {
-	mutex sync.Mutex
-	text  []byte
-}
+// tail keeps the end of what is written, which is read once the process has ended.
+type tail []byte
 
 // kept is how many bytes of a plugin's last words are kept: a panic's trace of calls is longer, its reason is not.
 const kept = 8 << 10
 
 func (t *tail) Write(text []byte) (int, error) {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	t.text = append(t.text, text...)
-	t.text = t.text[max(0, len(t.text)-kept):]
+	all := append(*t, text...)
+	*t = all[max(0, len(all)-kept):]
 	return len(text), nil
-}
-
-func (t *tail) String() string {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	return strings.TrimSpace(string(t.text))
 }

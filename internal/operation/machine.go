@@ -23,11 +23,8 @@ func (o *Operation) Setup(ctx context.Context) error {
 	if err := o.load(); err != nil {
 		return err
 	}
-	found, err := o.prepare(ctx, true)
-	if err != nil {
-		return err
-	}
-	return found.close()
+	_, err := o.prepare(ctx, true)
+	return err
 }
 
 // checkMachine refuses to begin what could not be finished on this machine.

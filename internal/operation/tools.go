@@ -45,20 +45,14 @@ type tools struct {
 
 // prepare gets everything that the operation needs. Where it will change
 // nothing, nothing is pulled, built or installed but the Pulumi CLI. On a bare
-// machine that is built while Docker and the image are got, and on any the
-// providers start meanwhile.
+// machine that is built while Docker and the image are got.
 func (o *Operation) prepare(ctx context.Context, changes bool) (*tools, error) {
 	found := &tools{}
 	var unreachable error
 	group, together := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		if found.cli, err = acquire.CLI(together, acquire.Reporter(o.Report)); err != nil {
-			return err
-		}
-		if err := o.choosePlugins(together, found); err != nil {
-			return err
-		}
-		return o.attach(ctx, found)
+		found.cli, err = acquire.CLI(together, acquire.Reporter(o.Report))
+		return err
 	})
 	group.Go(func() (err error) {
 		if unreachable, err = o.connectDocker(together, changes); err != nil {
@@ -66,25 +60,16 @@ func (o *Operation) prepare(ctx context.Context, changes bool) (*tools, error) {
 		}
 		return o.chooseImage(together, changes, found)
 	})
-	err := group.Wait()
-	if err == nil && unreachable != nil && !slices.Contains(found.standIns, "docker") {
-		err = fmt.Errorf("%w; even a preview needs a Docker Engine that answers, because the published docker plugin asks it (--plugins stand-ins does without)", unreachable)
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		err = o.guard(changes, found)
+	if err := o.choosePlugins(ctx, found); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, errors.Join(err, found.close())
+	if unreachable != nil && !slices.Contains(found.standIns, "docker") {
+		return nil, fmt.Errorf("%w; even a preview needs a Docker Engine that answers, because the published docker plugin asks it (--plugins stand-ins does without)", unreachable)
 	}
-	return found, nil
-}
-
-// close ends the providers.
-func (t *tools) close() error {
-	if t.attachment == nil {
-		return nil
-	}
-	return t.attachment.Close()
+	return found, o.guard(changes, found)
 }
 
 // choosePlugins finds the plugins that are used, and those that are stood in for.
@@ -217,7 +202,10 @@ func (o *Operation) with(ctx context.Context, changes bool, do func(*engine.Stac
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, found.close()) }()
+	if err := o.attach(ctx, found); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, found.attachment.Close()) }()
 	if changes {
 		if err := o.checkMachine(ctx, found); err != nil {
 			return err

@@ -86,8 +86,9 @@ func attached(t *testing.T) string {
 	attachment, err := attach.Serve(context.Background(), providers)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, attachment.Close()) })
-	value, _, err := attachment.Attach(t.Context())
+	value, detach, err := attachment.Attach(t.Context())
 	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, detach()) })
 	return value
 }
 
