@@ -129,26 +129,26 @@ func open(ctx context.Context, s *Stack, tools Tools, env map[string]string) (*S
 
 // apart runs a program on a stack of calls of its own. The state has every
 // resource's whole trace of calls, and is written anew at every step: under the
-// language host's frames the traces would be half of it.
+// language host's frames the traces would be half of it. A panic, which nobody
+// else recovers there, becomes an error.
 func apart(program pulumi.RunFunc) pulumi.RunFunc {
 	if program == nil {
 		return nil
 	}
-	return func(ctx *pulumi.Context) error {
-		ended := make(chan error)
-		go func() { ended <- guarded(program, ctx) }()
-		return <-ended
+	return func(ctx *pulumi.Context) (err error) {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			defer func() {
+				if fault := recover(); fault != nil {
+					err = fmt.Errorf("the program panicked: %v\n%s", fault, debug.Stack())
+				}
+			}()
+			err = program(ctx)
+		}()
+		<-ended
+		return err
 	}
-}
-
-// guarded makes an error of a panic, which on calls of its own nobody else recovers.
-func guarded(program pulumi.RunFunc, ctx *pulumi.Context) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("the program panicked: %v\n%s", fault, debug.Stack())
-		}
-	}()
-	return program(ctx)
 }
 
 // selectStack finds out whether the stack exists and makes it if not.
