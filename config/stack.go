@@ -111,6 +111,9 @@ type Storage struct {
 	Disposable bool `json:"disposable" doc:"a crash may lose the data: allows fsync, full_page_writes and synchronous_commit off on a volume or bind"`
 }
 
+// Initialiser is the name of the container that initialises the data directory and ends.
+func (s *Stack) Initialiser() string { return s.Server.Name + "-initdb" }
+
 // Network is who can reach the server.
 type Network struct {
 	Name      string `json:"name" doc:"internal network that the API joins; the container name if empty"`

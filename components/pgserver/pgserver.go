@@ -45,6 +45,38 @@ func NewProvider(ctx *pulumi.Context, name string, args *ProviderArgs, opts ...p
 	return &provider, ctx.RegisterResource("pulumi:providers:pgserver", name, args, &provider, opts...)
 }
 
+// DataDirectory is a data directory that is initialised.
+type DataDirectory struct{ pulumi.CustomResourceState }
+
+type dataDirectoryArgs struct {
+	Volume      string            `pulumi:"volume"`
+	Path        string            `pulumi:"path"`
+	Image       string            `pulumi:"image"`
+	Environment []string          `pulumi:"environment"`
+	Container   string            `pulumi:"container"`
+	Labels      map[string]string `pulumi:"labels"`
+}
+
+// DataDirectoryArgs are the inputs of DataDirectory.
+type DataDirectoryArgs struct {
+	Volume      pulumi.StringInput
+	Path        pulumi.StringInput // where the volume is mounted
+	Image       pulumi.StringInput
+	Environment pulumi.StringArrayInput // NAME=value
+	Container   pulumi.StringInput      // the name of the one that initialises it
+	Labels      pulumi.StringMapInput
+}
+
+// ElementType makes DataDirectoryArgs an input.
+func (DataDirectoryArgs) ElementType() reflect.Type { return reflect.TypeFor[dataDirectoryArgs]() }
+
+// NewDataDirectory registers a DataDirectory.
+func NewDataDirectory(ctx *pulumi.Context, name string, args *DataDirectoryArgs, opts ...pulumi.ResourceOption) (*DataDirectory, error) {
+	var resource DataDirectory
+	opts = append(opts, pulumi.AdditionalSecretOutputs([]string{"environment"}))
+	return &resource, ctx.RegisterResource("pgserver:index:DataDirectory", name, args, &resource, opts...)
+}
+
 // Superuser is a running server that accepts its superuser's password.
 type Superuser struct {
 	pulumi.CustomResourceState

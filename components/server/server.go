@@ -47,7 +47,7 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 	if err := ctx.RegisterComponentResource("database:server:Server", name, server, opts...); err != nil {
 		return nil, err
 	}
-	needs, err := registerNeeds(ctx, name, plan, pulumi.Parent(server), pulumi.Provider(args.Docker))
+	needs, err := registerNeeds(ctx, name, plan, args.PgServer, pulumi.Parent(server), pulumi.Provider(args.Docker))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ type needs struct {
 	others          []pulumi.Resource
 }
 
-func registerNeeds(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOption) (*needs, error) {
+func registerNeeds(ctx *pulumi.Context, name string, plan Plan, pgServer pulumi.ProviderResource, opts ...pulumi.ResourceOption) (*needs, error) {
 	image, err := docker.NewRemoteImage(ctx, name+"-image", &docker.RemoteImageArgs{
 		Name: pulumi.String(plan.Image), KeepLocally: pulumi.Bool(true),
 	}, opts...)
@@ -103,8 +103,27 @@ func registerNeeds(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.R
 		return needs, nil
 	}
 	volume, err := registerVolume(ctx, name, plan.Stack, opts...)
-	needs.others = append(needs.others, volume)
+	if err != nil {
+		return nil, err
+	}
+	initialised, err := registerDataDirectory(ctx, name, plan, append(opts, pulumi.Provider(pgServer), pulumi.DependsOn([]pulumi.Resource{image, volume}))...)
+	needs.others = append(needs.others, volume, initialised)
 	return needs, err
+}
+
+// registerDataDirectory has the data directory initialised while the networks are
+// made, for which the docker plugin waits two seconds each time. Only a new cluster
+// reads what it is told.
+func registerDataDirectory(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
+	directory, err := pgserver.NewDataDirectory(ctx, name+"-data-directory", &pgserver.DataDirectoryArgs{
+		Volume: pulumi.String(plan.Stack.Storage.Volume), Path: pulumi.String(mountPath), Image: pulumi.String(plan.Image),
+		Environment: pulumi.ToSecret(pulumi.ToStringArray(plan.Environment)).(pulumi.StringArrayOutput),
+		Container:   pulumi.String(plan.Stack.Initialiser()), Labels: pulumi.ToStringMap(dockerengine.LabelsOf(plan.Stack.Project, plan.Stack.Name)),
+	}, append(opts, pulumi.IgnoreChanges([]string{"path", "image", "environment", "container", "labels"}))...)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	return directory, nil
 }
 
 // registerVolume registers the data's volume. Editing the labels or driver

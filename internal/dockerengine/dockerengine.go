@@ -105,6 +105,11 @@ const (
 // Labels is a set of labels that something must carry; an empty value stands for any.
 type Labels map[string]string
 
+// LabelsOf a stack are those that everything of it carries.
+func LabelsOf(project, stack string) Labels {
+	return Labels{LabelProject: project, LabelStack: stack}
+}
+
 func (l Labels) filter() filters.Args {
 	args := filters.NewArgs()
 	for label, value := range l {

@@ -221,7 +221,7 @@ func (o *Operation) upAfter(ctx context.Context, stack *engine.Stack, tools *too
 // no server, and where it has no TLS: then, what hangs on roles has to wait until
 // roles can be looked at.
 var (
-	withoutServer = []string{"docker:", "tls:"}
+	withoutServer = []string{"docker:", "tls:", directoryType}
 	withoutTLS    = append(slices.Clone(withoutServer), superuserType, fileType, settingType, databaseType)
 )
 

@@ -29,6 +29,9 @@ func (r *recovery) removeOrphans(ctx context.Context, state *engine.State) error
 		known[string(resource.Type)+" "+name] = true
 	}
 	stack := r.stack.Config
+	if err := r.awaitInitialiser(ctx); err != nil {
+		return err
+	}
 	if err := r.orphansAlone(ctx, known, stack.Network.Name, stack.Network.AdminName); err != nil {
 		return err
 	}
@@ -139,6 +142,13 @@ func (r *recovery) ours(labels map[string]string) error {
 		return errors.New("it is not this stack's (its labels wcrdb.project and wcrdb.stack say so); remove it or choose another name in the stack file")
 	}
 	return nil
+}
+
+// awaitInitialiser waits for a data directory that a killed run has left to be
+// initialised: stopped, it would be half of one.
+func (r *recovery) awaitInitialiser(ctx context.Context) error {
+	stack := r.stack.Config
+	return dockerengine.AwaitEnd(ctx, r.docker, stack.Initialiser(), dockerengine.LabelsOf(stack.Project, stack.Name))
 }
 
 func (r *recovery) removeContainer(ctx context.Context, name string) (bool, error) {

@@ -32,6 +32,9 @@ func (r *recovery) clearPending(ctx context.Context, state *engine.State) error 
 			_, err = r.removeContainer(ctx, name)
 		case networkType:
 			_, err = r.removeNetwork(ctx, name)
+		case directoryType:
+			name = r.stack.Config.Initialiser()
+			err = r.awaitInitialiser(ctx)
 		case roleType:
 			err = r.setAside(ctx, name)
 		}

@@ -24,6 +24,7 @@ const (
 	containerType = "docker:index/container:Container"
 	volumeType    = "docker:index/volume:Volume"
 	networkType   = "docker:index/network:Network"
+	directoryType = "pgserver:index:DataDirectory"
 	roleType      = "postgresql:index/role:Role"
 	providerType  = "pulumi:providers:pgserver"
 	settingType   = "pgserver:index:SystemSetting"

@@ -35,6 +35,7 @@ func newProvider(dial dialer) (p.Provider, error) {
 		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"pgserver": "index"}).
 		WithConfig(infer.Config(config)).
 		WithResources(
+			infer.Resource(&DataDirectory{connectDocker}),
 			infer.Resource(&Superuser{dial}),
 			infer.Resource(&ServerFile{dial}),
 			infer.Resource(&SystemSetting{newSettingQueue(dial)}),
@@ -59,7 +60,7 @@ func newProvider(dial dialer) (p.Provider, error) {
 func keepSecrets(provider p.Provider) p.Provider {
 	read := provider.Read
 	mark := func(properties property.Map) property.Map {
-		for _, key := range []string{"content", "verifier"} {
+		for _, key := range []string{"content", "environment", "verifier"} {
 			if value, ok := properties.GetOk(key); ok {
 				properties = properties.Set(key, value.WithSecret(true))
 			}

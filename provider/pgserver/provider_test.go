@@ -27,7 +27,7 @@ func TestSchema(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(response.Schema), &schema))
 
 	assert.Equal(t, []string{
-		"pgserver:index:Database", "pgserver:index:MembershipOptions", "pgserver:index:ObjectGrant", "pgserver:index:OwnedGrant", "pgserver:index:PutBack", "pgserver:index:SchemaGrant", "pgserver:index:ServerFile",
+		"pgserver:index:DataDirectory", "pgserver:index:Database", "pgserver:index:MembershipOptions", "pgserver:index:ObjectGrant", "pgserver:index:OwnedGrant", "pgserver:index:PutBack", "pgserver:index:SchemaGrant", "pgserver:index:ServerFile",
 		"pgserver:index:SessionDefault", "pgserver:index:SetAside", "pgserver:index:Superuser", "pgserver:index:SystemSetting",
 	}, slices.Sorted(maps.Keys(schema.Resources)))
 	described := func(of string, all properties) {

@@ -93,7 +93,7 @@ func (p *project) clean() {
 	if there && stack.Storage.Type == config.Bind {
 		p.emptyBind()
 	}
-	for _, name := range []string{stack.BackupContainer(), stack.Server.Name} {
+	for _, name := range []string{stack.BackupContainer(), stack.Server.Name, stack.Initialiser()} {
 		_, there, err := dockerengine.Container(ctx, p.docker, name)
 		remove("container", name, there, err, func() error {
 			return p.docker.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
@@ -120,7 +120,7 @@ func (p *project) left() []string {
 			left = append(left, kind+" "+name)
 		}
 	}
-	for _, name := range []string{stack.Server.Name, stack.BackupContainer()} {
+	for _, name := range []string{stack.Server.Name, stack.BackupContainer(), stack.Initialiser()} {
 		_, there, err := dockerengine.Container(ctx, p.docker, name)
 		add("container", name, there, err)
 	}

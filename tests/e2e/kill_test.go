@@ -104,6 +104,47 @@ func TestEndToEndUpKilledEarly(t *testing.T) {
 	})
 }
 
+// TestEndToEndUpKilledWhileInitialising kills runs, and the container that initialises the data
+// directory, while it does.
+func TestEndToEndUpKilledWhileInitialising(t *testing.T) {
+	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {
+		p := newProject(t, "dev", plugins).initialize()
+		initialiser := p.config().Initialiser()
+		initdb := func(int) error {
+			running, err := p.docker.ContainerTop(t.Context(), initialiser, []string{"-o", "pid,comm"})
+			if err == nil && !slices.ContainsFunc(running.Processes, func(process []string) bool { return process[1] == "initdb" }) {
+				err = errors.New("initdb does not run")
+			}
+			return err
+		}
+		for _, victim := range []string{everything, alone} {
+			p.round(victim, func(t *testing.T) {
+				p.upKilledWhen(t, "the data directory is being initialised", initdb, victim)
+				p.converges(t)
+				p.must("down", "--yes")
+				assert.Empty(t, p.left())
+			})
+		}
+		p.round("killed, and taken down", func(t *testing.T) {
+			p.upKilledWhen(t, "the data directory is being initialised", initdb, everything)
+			p.must("down", "--yes")
+			assert.Empty(t, p.left())
+		})
+		p.round("the container alone", func(t *testing.T) {
+			failed := make(chan result, 1)
+			go func() { failed <- p.run("up") }()
+			await(t, 120*time.Second, "the data directory is being initialised", func() error { return initdb(0) })
+			require.NoError(t, p.docker.ContainerKill(t.Context(), initialiser, "SIGKILL"))
+			said := <-failed
+			assert.NotZero(t, said.code)
+			assert.Contains(t, said.stdout+said.stderr, fmt.Sprintf("initialising the data directory in volume %q: container %s exited with status 137", p.config().Storage.Volume, initialiser))
+			p.converges(t)
+			p.must("down", "--yes")
+			assert.Empty(t, p.left())
+		})
+	})
+}
+
 // TestEndToEndUpKilledWhileChanging kills runs that change a stack: all passwords, and the container.
 func TestEndToEndUpKilledWhileChanging(t *testing.T) {
 	eachPlugins(t, func(t *testing.T, plugins operation.PluginChoice) {

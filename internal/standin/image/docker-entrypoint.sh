@@ -32,7 +32,7 @@ wants_server() {
 	local arg
 	for arg; do
 		case $arg in
-		-\? | --help | -V | --version | --describe-config | -C*) return 1 ;;
+		-\? | --help | -V | --version | --describe-config) return 1 ;;
 		esac
 	done
 }

@@ -1,0 +1,76 @@
+package dockerengine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"github.com/docker/docker/pkg/stdcopy"
+)
+
+// saidLines is how much of what a failed container said is told.
+const saidLines = "20"
+
+// RunToEnd runs a container to its end and removes it. A former one of that name, left by a process
+// that was killed, is waited for first. An exit status other than 0 is an error, with what the container
+// said last.
+func RunToEnd(ctx context.Context, engine client.ContainerAPIClient, name string, config *container.Config, host *container.HostConfig) error {
+	if err := AwaitEnd(ctx, engine, name, Labels(config.Labels)); err != nil {
+		return fmt.Errorf("left by an earlier run: %w", err)
+	}
+	made, err := engine.ContainerCreate(ctx, config, host, nil, nil, name)
+	if err != nil {
+		return fmt.Errorf("container %s: %w", name, err)
+	}
+	if err := engine.ContainerStart(ctx, made.ID, container.StartOptions{}); err != nil {
+		return errors.Join(fmt.Errorf("container %s: %w", name, err), remove(ctx, engine, made.ID))
+	}
+	return AwaitEnd(ctx, engine, name, Labels(config.Labels))
+}
+
+// AwaitEnd waits until a container of that name has ended, and removes it; where there is none, it does
+// nothing. One that lacks any of the labels is somebody else's, and an error.
+func AwaitEnd(ctx context.Context, engine client.ContainerAPIClient, name string, labels Labels) error {
+	found, ok, err := Container(ctx, engine, name)
+	if err != nil || !ok {
+		return err
+	}
+	for label, value := range labels {
+		if found.Config.Labels[label] != value {
+			return fmt.Errorf("container %s is not this stack's: its label %s is %q, not %q; remove it", name, label, found.Config.Labels[label], value)
+		}
+	}
+	ended, failed := engine.ContainerWait(ctx, found.ID, container.WaitConditionNotRunning)
+	var exit error
+	select {
+	case err := <-failed:
+		return fmt.Errorf("waiting for container %s: %w", name, err)
+	case status := <-ended:
+		if status.StatusCode != 0 {
+			exit = fmt.Errorf("container %s exited with status %d: %s", name, status.StatusCode, said(ctx, engine, found.ID))
+		}
+	}
+	return errors.Join(exit, remove(ctx, engine, found.ID))
+}
+
+// said is what a container said last, or why that is not known.
+func said(ctx context.Context, engine client.ContainerAPIClient, id string) string {
+	logs, err := engine.ContainerLogs(ctx, id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: saidLines})
+	if err != nil {
+		return err.Error()
+	}
+	defer logs.Close()
+	var text bytes.Buffer
+	if _, err := stdcopy.StdCopy(&text, &text, logs); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(text.String())
+}
+
+func remove(ctx context.Context, engine client.ContainerAPIClient, id string) error {
+	return engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+}
