@@ -1,6 +1,6 @@
-// Package pgserver registers the resources of our own provider, which does
-// inside a running server what no published provider can: files in the data
-// directory, the superuser's password, system settings, adoption of roles.
+// Package pgserver registers the resources of our own provider, which does in a
+// server what no published provider can: the data directory and files in it, the
+// superuser's password, system settings, adoption of roles.
 // What each resource does is said in provider/pgserver.
 package pgserver
 

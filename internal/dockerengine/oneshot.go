@@ -26,14 +26,21 @@ func RunToEnd(ctx context.Context, engine client.ContainerAPIClient, name string
 	if err != nil {
 		return fmt.Errorf("container %s: %w", name, err)
 	}
-	if err := engine.ContainerStart(ctx, made.ID, container.StartOptions{}); err != nil {
-		return errors.Join(fmt.Errorf("container %s: %w", name, err), remove(ctx, engine, made.ID))
+	status := int64(0)
+	if err = engine.ContainerStart(ctx, made.ID, container.StartOptions{}); err == nil {
+		status, err = exitStatus(ctx, engine, made.ID)
 	}
-	return AwaitEnd(ctx, engine, name, Labels(config.Labels))
+	switch {
+	case err != nil:
+		err = fmt.Errorf("container %s: %w", name, err)
+	case status != 0:
+		err = fmt.Errorf("container %s exited with status %d: %s", name, status, said(ctx, engine, made.ID))
+	}
+	return errors.Join(err, remove(ctx, engine, made.ID))
 }
 
-// AwaitEnd waits until a container of that name has ended, and removes it; where there is none, it does
-// nothing. One that lacks any of the labels is somebody else's, and an error.
+// AwaitEnd waits until a container of that name has ended, however it does, and removes it; where there
+// is none, it does nothing. One that lacks any of the labels is somebody else's, and an error.
 func AwaitEnd(ctx context.Context, engine client.ContainerAPIClient, name string, labels Labels) error {
 	found, ok, err := Container(ctx, engine, name)
 	if err != nil || !ok {
@@ -44,17 +51,21 @@ func AwaitEnd(ctx context.Context, engine client.ContainerAPIClient, name string
 			return fmt.Errorf("container %s is not this stack's: its label %s is %q, not %q; remove it", name, label, found.Config.Labels[label], value)
 		}
 	}
-	ended, failed := engine.ContainerWait(ctx, found.ID, container.WaitConditionNotRunning)
-	var exit error
+	if _, err := exitStatus(ctx, engine, found.ID); err != nil {
+		return fmt.Errorf("container %s: %w", name, err)
+	}
+	return remove(ctx, engine, found.ID)
+}
+
+// exitStatus waits for a container's end.
+func exitStatus(ctx context.Context, engine client.ContainerAPIClient, id string) (int64, error) {
+	ended, failed := engine.ContainerWait(ctx, id, container.WaitConditionNotRunning)
 	select {
 	case err := <-failed:
-		return fmt.Errorf("waiting for container %s: %w", name, err)
-	case status := <-ended:
-		if status.StatusCode != 0 {
-			exit = fmt.Errorf("container %s exited with status %d: %s", name, status.StatusCode, said(ctx, engine, found.ID))
-		}
+		return 0, fmt.Errorf("waiting for its end: %w", err)
+	case end := <-ended:
+		return end.StatusCode, nil
 	}
-	return errors.Join(exit, remove(ctx, engine, found.ID))
 }
 
 // said is what a container said last, or why that is not known.
@@ -71,6 +82,7 @@ func said(ctx context.Context, engine client.ContainerAPIClient, id string) stri
 	return strings.TrimSpace(text.String())
 }
 
+// remove goes on where the time for everything else is up.
 func remove(ctx context.Context, engine client.ContainerAPIClient, id string) error {
-	return engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	return engine.ContainerRemove(context.WithoutCancel(ctx), id, container.RemoveOptions{Force: true, RemoveVolumes: true})
 }

@@ -57,7 +57,7 @@ func TestRunToEnd(t *testing.T) {
 	assert.ErrorContains(t, dockerengine.AwaitEnd(t.Context(), engine, name, dockerengine.LabelsOf("project", "another")),
 		`container `+name+` is not this stack's: its label wcrdb.stack is "stack", not "another"`)
 	go func() { run <- dockerengine.AwaitEnd(t.Context(), engine, name, labels) }()
-	end("SIGTERM")
+	end("SIGKILL")
 	require.NoError(t, <-run)
 	gone()
 }

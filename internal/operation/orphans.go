@@ -148,6 +148,11 @@ func (r *recovery) ours(labels map[string]string) error {
 // initialised: stopped, it would be half of one.
 func (r *recovery) awaitInitialiser(ctx context.Context) error {
 	stack := r.stack.Config
+	_, left, err := dockerengine.Container(ctx, r.docker, stack.Initialiser())
+	if err != nil || !left {
+		return err
+	}
+	r.report("a run that was killed has left %s, which initialises the data directory: its end is awaited", stack.Initialiser())
 	return dockerengine.AwaitEnd(ctx, r.docker, stack.Initialiser(), dockerengine.LabelsOf(stack.Project, stack.Name))
 }
 

@@ -1,8 +1,8 @@
-// Package pgserver is a Pulumi provider for what no published provider does inside a running
-// PostgreSQL server: files in the data directory, the superuser's password, system settings, and the
-// adoption of roles that are there already.
+// Package pgserver is a Pulumi provider for what no published provider does in a PostgreSQL server:
+// the data directory and files in it, the superuser's password, system settings, and the adoption of
+// roles that are there already.
 //
-// Check, Diff and previews never talk to the server. Whatever can hold a secret travels in sessions
+// Check, Diff and previews talk neither to the server nor to Docker. Whatever can hold a secret travels in sessions
 // that tell the server to log nothing.
 package pgserver
 

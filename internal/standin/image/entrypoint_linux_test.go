@@ -320,3 +320,11 @@ func TestOtherCommands(t *testing.T) {
 		})
 	}
 }
+
+// Like the official image's, postgres -C initialises, prints, and ends.
+func TestInitialisedWithoutServer(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{env: withPassword(), cmd: []string{"postgres", "-C", "data_directory"}})
+	assert.Zero(t, s.exit())
+	assert.Contains(t, s.logs(), "initialisation complete\n/var/lib/postgresql/data\n")
+}
