@@ -331,7 +331,7 @@ func agentDrifts() []drift {
 			require.NoError(t, d.docker.ContainerStop(t.Context(), name(d), container.StopOptions{}))
 		}, agent, backsUp},
 		{"the agent removed", func(t *testing.T, d *drifting) {
-			require.NoError(t, d.docker.ContainerRemove(t.Context(), name(d), container.RemoveOptions{Force: true}))
+			require.NoError(t, d.docker.ContainerRemove(t.Context(), name(d), container.RemoveOptions{Force: true, RemoveVolumes: true}))
 		}, agent, backsUp},
 		{"the agent taken off its networks", disconnectAgent, agent, backsUp},
 	}

@@ -258,7 +258,7 @@ func TestEndToEndHealthWhileInitialising(t *testing.T) {
 		require.NoError(t, os.WriteFile(script+"/go-on", nil, 0o644))
 		_, code := p.health()
 		assert.Equal(t, 2, code, "nothing is declared in it yet")
-		require.NoError(t, p.docker.ContainerRemove(t.Context(), p.config().Server.Name, container.RemoveOptions{Force: true}))
+		require.NoError(t, p.docker.ContainerRemove(t.Context(), p.config().Server.Name, container.RemoveOptions{Force: true, RemoveVolumes: true}))
 		p.up()
 		p.healthy()
 		p.green(t)
@@ -269,7 +269,7 @@ func TestEndToEndHealthWhileInitialising(t *testing.T) {
 func (p *project) replaced(t *testing.T, made container.InspectResponse, script string) {
 	t.Helper()
 	name, stack := p.config().Server.Name, p.config()
-	require.NoError(t, p.docker.ContainerRemove(t.Context(), name, container.RemoveOptions{Force: true}))
+	require.NoError(t, p.docker.ContainerRemove(t.Context(), name, container.RemoveOptions{Force: true, RemoveVolumes: true}))
 	made.HostConfig.Binds = append(made.HostConfig.Binds, script+":/docker-entrypoint-initdb.d")
 	made.HostConfig.NetworkMode = container.NetworkMode(stack.Network.AdminName)
 	_, err := p.docker.ContainerCreate(t.Context(), made.Config, made.HostConfig, &network.NetworkingConfig{}, nil, name)
