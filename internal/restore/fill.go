@@ -85,28 +85,38 @@ func (f Filling) run(ctx context.Context, command pgtools.Command) error {
 
 // listener tells errors from one that is none: a pg_restore of 17 tells every
 // server that it has no limit on transactions, and older servers do not know the setting.
+// It writes a message piece by piece: lines of workers that speak at once take turns, and mix.
 type listener struct {
 	fail     context.CancelCauseFunc
 	error    []string // the lines of the last one
+	stray    []string // the last lines that belong to none, and to no query
 	harmless int
 }
 
 const (
 	failure     = "pg_restore: error: "
+	workerDied  = failure + "a worker process died unexpectedly"
+	queryFailed = "could not execute query"
 	commandWas  = "Command was: "
-	unknownLine = commandWas + "SET transaction_timeout = 0;"
+	unknown     = "transaction_timeout"
 )
 
 func (l *listener) line(line string) {
 	switch {
+	case strings.Contains(line, unknown) && (strings.Contains(line, queryFailed) || strings.HasPrefix(line, commandWas)):
+		l.harmless++
 	case strings.HasPrefix(line, failure):
 		if len(l.error) > 0 {
 			l.end()
 		}
 		l.error = []string{strings.TrimPrefix(line, failure)}
-	case line == unknownLine:
-		l.error, l.harmless = nil, l.harmless+1
+		if line == workerDied { // of what, may be in lines that were mixed
+			l.error = append(l.error, l.stray...)
+		}
+	case len(l.error) == 0 && strings.Contains(line, queryFailed): // not why a worker died
 	case len(l.error) == 0:
+		l.stray = append(l.stray, line)
+		l.stray = l.stray[max(0, len(l.stray)-strayLines):]
 	case strings.HasPrefix(line, commandWas):
 		l.error = append(l.error, line)
 		l.end()
@@ -114,6 +124,9 @@ func (l *listener) line(line string) {
 		l.error = append(l.error, line)
 	}
 }
+
+// strayLines are as many as matter.
+const strayLines = 20
 
 // end ends the program at its first error, rather than at its last.
 func (l *listener) end() { l.fail(explain(strings.Join(l.error, "\n"))) }
@@ -145,7 +158,7 @@ func explain(said string) error {
 	if name := noExtension.FindStringSubmatch(said); name != nil {
 		return fault(MissingExtension, "the dump needs extension %s, which the server's image does not have: %s", name[1]+name[2], said)
 	}
-	if noDump.MatchString(said) && !strings.Contains(said, "could not execute query") {
+	if noDump.MatchString(said) && !strings.Contains(said, queryFailed) {
 		return fault(Unreadable, "pg_restore cannot read the dump: %s", said)
 	}
 	return &Fault{NotRestored, fmt.Errorf("pg_restore: %s", said)}
