@@ -49,6 +49,6 @@ func NewPlan(stack *config.Stack, image string, binary agent.Binary, derivation 
 		Stack: stack, Image: image, Binary: binary, Settings: string(settings) + "\n",
 		Password: derivation.Password(names.Backup, names.Generation(names.Backup)) + "\n",
 		Target:   target, Cpus: dockerengine.CPUs(declared.CPUs), Stop: 30 * time.Second,
-		Labels: map[string]string{dockerengine.LabelProject: stack.Project, dockerengine.LabelStack: stack.Name},
+		Labels: dockerengine.LabelsOf(stack.Project, stack.Name),
 	}, err
 }

@@ -72,7 +72,7 @@ func NewPlan(stack *config.Stack, image string, derivation *password.Derivation)
 			"POSTGRES_USER=" + superuser,
 		},
 		HealthCheck:       healthCheck(stack, names),
-		Labels:            map[string]string{dockerengine.LabelProject: stack.Project, dockerengine.LabelStack: stack.Name},
+		Labels:            dockerengine.LabelsOf(stack.Project, stack.Name),
 		SuperuserVerifier: derivation.Verifier(superuser, stack.Access.GenerationOf(config.Superuser)),
 		HBA:               hba,
 		PGPass: fmt.Sprintf("127.0.0.1:%d:%s:%s:%s\n", port, stack.Database.Name, names.Health,

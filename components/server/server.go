@@ -47,9 +47,16 @@ func New(ctx *pulumi.Context, name string, plan Plan, args Args, opts ...pulumi.
 	if err := ctx.RegisterComponentResource("database:server:Server", name, server, opts...); err != nil {
 		return nil, err
 	}
-	needs, err := registerNeeds(ctx, name, plan, args.PgServer, pulumi.Parent(server), pulumi.Provider(args.Docker))
+	needs, err := registerNeeds(ctx, name, plan, pulumi.Parent(server), pulumi.Provider(args.Docker))
 	if err != nil {
 		return nil, err
+	}
+	if plan.Stack.Storage.Type != config.Tmpfs {
+		initialised, err := registerDataDirectory(ctx, name, plan, pulumi.Parent(server), pulumi.Provider(args.PgServer), pulumi.DependsOn(needs.others))
+		if err != nil {
+			return nil, fmt.Errorf("data directory: %w", err)
+		}
+		needs.others = append(needs.others, initialised)
 	}
 	server.Network = needs.internal.Name
 	server.Container, err = registerContainer(ctx, name, plan, needs, pulumi.Parent(server), pulumi.Provider(args.Docker), pulumi.DependsOn(needs.others))
@@ -72,7 +79,7 @@ type needs struct {
 	others          []pulumi.Resource
 }
 
-func registerNeeds(ctx *pulumi.Context, name string, plan Plan, pgServer pulumi.ProviderResource, opts ...pulumi.ResourceOption) (*needs, error) {
+func registerNeeds(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOption) (*needs, error) {
 	image, err := docker.NewRemoteImage(ctx, name+"-image", &docker.RemoteImageArgs{
 		Name: pulumi.String(plan.Image), KeepLocally: pulumi.Bool(true),
 	}, opts...)
@@ -103,11 +110,7 @@ func registerNeeds(ctx *pulumi.Context, name string, plan Plan, pgServer pulumi.
 		return needs, nil
 	}
 	volume, err := registerVolume(ctx, name, plan.Stack, opts...)
-	if err != nil {
-		return nil, err
-	}
-	initialised, err := registerDataDirectory(ctx, name, plan, append(opts, pulumi.Provider(pgServer), pulumi.DependsOn([]pulumi.Resource{image, volume}))...)
-	needs.others = append(needs.others, volume, initialised)
+	needs.others = append(needs.others, volume)
 	return needs, err
 }
 
@@ -115,15 +118,11 @@ func registerNeeds(ctx *pulumi.Context, name string, plan Plan, pgServer pulumi.
 // made, for which the docker plugin waits two seconds each time. Only a new cluster
 // reads what it is told.
 func registerDataDirectory(ctx *pulumi.Context, name string, plan Plan, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
-	directory, err := pgserver.NewDataDirectory(ctx, name+"-data-directory", &pgserver.DataDirectoryArgs{
+	return pgserver.NewDataDirectory(ctx, name+"-data-directory", &pgserver.DataDirectoryArgs{
 		Volume: pulumi.String(plan.Stack.Storage.Volume), Path: pulumi.String(mountPath), Image: pulumi.String(plan.Image),
 		Environment: pulumi.ToSecret(pulumi.ToStringArray(plan.Environment)).(pulumi.StringArrayOutput),
 		Container:   pulumi.String(plan.Stack.Initialiser()), Labels: pulumi.ToStringMap(dockerengine.LabelsOf(plan.Stack.Project, plan.Stack.Name)),
 	}, append(opts, pulumi.IgnoreChanges([]string{"path", "image", "environment", "container", "labels"}))...)
-	if err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
-	}
-	return directory, nil
 }
 
 // registerVolume registers the data's volume. Editing the labels or driver

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,6 +110,17 @@ type Labels map[string]string
 // LabelsOf a stack are those that everything of it carries.
 func LabelsOf(project, stack string) Labels {
 	return Labels{LabelProject: project, LabelStack: stack}
+}
+
+// Missing is the first of the labels, by name, that something with these does not carry with that
+// value; empty if it carries all.
+func (l Labels) Missing(on map[string]string) string {
+	for _, label := range slices.Sorted(maps.Keys(l)) {
+		if value, there := on[label]; !there || value != l[label] {
+			return label
+		}
+	}
+	return ""
 }
 
 func (l Labels) filter() filters.Args {

@@ -46,10 +46,8 @@ func AwaitEnd(ctx context.Context, engine client.ContainerAPIClient, name string
 	if err != nil || !ok {
 		return err
 	}
-	for label, value := range labels {
-		if found.Config.Labels[label] != value {
-			return fmt.Errorf("container %s is not this stack's: its label %s is %q, not %q; remove it", name, label, found.Config.Labels[label], value)
-		}
+	if label := labels.Missing(found.Config.Labels); label != "" {
+		return fmt.Errorf("container %s is not this stack's: its label %s is %q, not %q; remove it", name, label, found.Config.Labels[label], labels[label])
 	}
 	if _, err := exitStatus(ctx, engine, found.ID); err != nil {
 		return fmt.Errorf("container %s: %w", name, err)

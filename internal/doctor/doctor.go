@@ -176,12 +176,7 @@ func isLocal(daemonHost string) bool {
 
 // ours tells whether labels are those of the stack.
 func (e *examination) ours(labels map[string]string) bool {
-	for label, want := range e.Labels {
-		if got, there := labels[label]; !there || got != want {
-			return false
-		}
-	}
-	return len(e.Labels) > 0
+	return len(e.Labels) > 0 && e.Labels.Missing(labels) == ""
 }
 
 func ok(check, what string, args ...any) Finding {

@@ -138,7 +138,7 @@ func (e *examination) asApplication(ctx context.Context, docker client.APIClient
 		Engine: docker, Image: found.Image, Network: e.config.Network.Name, Host: e.config.Network.Alias, CAPEM: ca,
 		Login: login, Password: e.derivation.Password(login, e.config.Access.Names().Generation(login)),
 		Name:   e.config.Server.Name,
-		Labels: map[string]string{dockerengine.LabelProject: e.config.Project, dockerengine.LabelStack: e.config.Name},
+		Labels: dockerengine.LabelsOf(e.config.Project, e.config.Name),
 	}, e.config.Database.Name)
 }
 

@@ -36,7 +36,7 @@ func (o *Operation) checkMachine(ctx context.Context, found *tools) error {
 func (o *Operation) needs(image string) doctor.Request {
 	stack := o.config
 	request := doctor.Request{
-		Labels:   dockerengine.Labels{dockerengine.LabelProject: stack.Project, dockerengine.LabelStack: stack.Name},
+		Labels:   dockerengine.LabelsOf(stack.Project, stack.Name),
 		StandIns: !stack.Storage.Protect || o.StandInsAllowed,
 	}
 	if stack.Target.Type != config.Container {

@@ -135,10 +135,13 @@ func (r *recovery) release(ctx context.Context) error {
 	return r.stack.Edit(ctx, forget(volume.URN, false))
 }
 
+func (r *recovery) labels() dockerengine.Labels {
+	return dockerengine.LabelsOf(r.stack.Config.Project, r.stack.Config.Name)
+}
+
 // ours says whether labels are those of this stack.
 func (r *recovery) ours(labels map[string]string) error {
-	stack := r.stack.Config
-	if labels[dockerengine.LabelProject] != stack.Project || labels[dockerengine.LabelStack] != stack.Name {
+	if r.labels().Missing(labels) != "" {
 		return errors.New("it is not this stack's (its labels wcrdb.project and wcrdb.stack say so); remove it or choose another name in the stack file")
 	}
 	return nil
@@ -147,13 +150,13 @@ func (r *recovery) ours(labels map[string]string) error {
 // awaitInitialiser waits for a data directory that a killed run has left to be
 // initialised: stopped, it would be half of one.
 func (r *recovery) awaitInitialiser(ctx context.Context) error {
-	stack := r.stack.Config
-	_, left, err := dockerengine.Container(ctx, r.docker, stack.Initialiser())
+	name := r.stack.Config.Initialiser()
+	_, left, err := dockerengine.Container(ctx, r.docker, name)
 	if err != nil || !left {
 		return err
 	}
-	r.report("a run that was killed has left %s, which initialises the data directory: its end is awaited", stack.Initialiser())
-	return dockerengine.AwaitEnd(ctx, r.docker, stack.Initialiser(), dockerengine.LabelsOf(stack.Project, stack.Name))
+	r.report("a run that was killed has left %s, which initialises the data directory: its end is awaited", name)
+	return dockerengine.AwaitEnd(ctx, r.docker, name, r.labels())
 }
 
 func (r *recovery) removeContainer(ctx context.Context, name string) (bool, error) {

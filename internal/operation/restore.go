@@ -177,7 +177,7 @@ func (o *Operation) runningImage(ctx context.Context, server live.Server) (strin
 }
 
 func (o *Operation) labels() map[string]string {
-	return map[string]string{dockerengine.LabelProject: o.config.Project, dockerengine.LabelStack: o.Stack}
+	return dockerengine.LabelsOf(o.config.Project, o.Stack)
 }
 
 func (o *Operation) jobs(asked int) int {

@@ -81,7 +81,7 @@ func (r *DataDirectory) Create(ctx context.Context, request infer.CreateRequest[
 
 // Update changes nothing: only a new cluster is told anything.
 func (r *DataDirectory) Update(_ context.Context, request infer.UpdateRequest[DataDirectoryArgs, DataDirectoryState]) (infer.UpdateResponse[DataDirectoryState], error) {
-	return updated(request, DataDirectoryState{request.Inputs}, func() error { return nil })
+	return infer.UpdateResponse[DataDirectoryState]{Output: DataDirectoryState{request.Inputs}}, nil
 }
 
 // Read looks whether the volume is still there.
